@@ -1,0 +1,71 @@
+from . import (
+    config,
+    crystal,
+    errors,
+    infer,
+    jobs,
+    learn,
+    models,
+    patterns,
+    simulate,
+    stream,
+    workflows,
+)
+from ._version import __version__
+from .config import ClassifySpec, EvaluateSpec, SimulateSpec, TrainSpec
+from .crystal import Phase
+from .errors import (
+    CancelledError,
+    MissingPartError,
+    ModelError,
+    PhaseError,
+    ResultError,
+    ScanError,
+    SpaceGroupError,
+    SpecError,
+)
+from .infer import SpaceGroupMap, load_map
+from .jobs import CancelToken
+from .models import check_model, list_models, load_model
+from .patterns import PatternScan, read
+from .workflows import classify, demo, evaluate, train
+
+__all__ = [
+    "CancelToken",
+    "CancelledError",
+    "ClassifySpec",
+    "EvaluateSpec",
+    "MissingPartError",
+    "ModelError",
+    "PatternScan",
+    "Phase",
+    "PhaseError",
+    "ResultError",
+    "ScanError",
+    "SimulateSpec",
+    "SpaceGroupError",
+    "SpaceGroupMap",
+    "SpecError",
+    "TrainSpec",
+    "__version__",
+    "check_model",
+    "classify",
+    "config",
+    "crystal",
+    "demo",
+    "errors",
+    "evaluate",
+    "infer",
+    "jobs",
+    "learn",
+    "list_models",
+    "load_map",
+    "load_model",
+    "models",
+    "patterns",
+    "read",
+    "simulate",
+    "stream",
+    "train",
+    "workflows",
+]
