@@ -1,0 +1,42 @@
+"""One frozen spec per verb: what can be asked, in which unit and within which bounds.
+
+The command line, the docks and scripts fill in the same specs, and every result stores
+the one that made it.
+"""
+
+from .base import Device, Range, Spec, quantity
+from .classify import ClassifySpec
+from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
+from .evaluate import EvaluateSpec
+from .simulate import (
+    DynamicalMaster,
+    EbsdOutput,
+    KinematicMaster,
+    MasterOutput,
+    MasterSpec,
+    SimulateSpec,
+)
+from .train import MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
+
+__all__ = [
+    "ClassifySpec",
+    "ConditionName",
+    "Device",
+    "DynamicalMaster",
+    "EbsdCondition",
+    "EbsdOutput",
+    "EvaluateSpec",
+    "KinematicMaster",
+    "MasterOutput",
+    "MasterSpec",
+    "MicroscopeSpec",
+    "NetworkSpec",
+    "Range",
+    "ScheduleSpec",
+    "SimulateSpec",
+    "Spec",
+    "TrainSpec",
+    "condition_names",
+    "ebsd_condition",
+    "quantity",
+]

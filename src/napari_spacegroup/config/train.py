@@ -1,0 +1,109 @@
+"""What ``train`` is asked: stored master patterns, a network, a schedule, a microscope."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from .base import Device, Range, Spec, quantity
+
+
+class NetworkSpec(Spec):
+    """The residual network and its input."""
+
+    architecture: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = Field(
+        "resnet18", description="Depth of the residual network."
+    )
+    width: int = quantity(64, "channel", "Channels of the first stage.", ge=4, le=256)
+    input_size: int = quantity(
+        64, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
+    )
+
+
+class MicroscopeSpec(Spec):
+    """The range of geometries and energies that training patterns are drawn from."""
+
+    pattern_center_x: Range = quantity(
+        (0.35, 0.65), "detector width", "Pattern center from the left, Bruker convention."
+    )
+    pattern_center_y: Range = quantity(
+        (0.1, 0.6), "detector height", "Pattern center from the top, Bruker convention."
+    )
+    pattern_center_z: Range = quantity(
+        (0.4, 0.9), "detector height", "Sample-to-screen distance, Bruker convention."
+    )
+    sample_tilt: Range = quantity((68.0, 72.0), "degree", "Tilt of the sample to the beam.")
+    detector_tilt: Range = quantity((-5.0, 15.0), "degree", "Tilt of the detector.")
+    voltage: Range = quantity((10.0, 30.0), "kV", "Beam energy.")
+
+    @model_validator(mode="after")
+    def _check_physics(self) -> MicroscopeSpec:
+        if self.pattern_center_z[0] <= 0:
+            raise ValueError("pattern_center_z is a distance and must be above 0")
+        if not (self.voltage[0] >= 5 and self.voltage[1] <= 40):
+            raise ValueError(f"voltage is {self.voltage}; the simulators cover 5 to 40 kV")
+        if not (self.sample_tilt[0] >= 0 and self.sample_tilt[1] < 90):
+            raise ValueError(f"sample_tilt is {self.sample_tilt}; it lies from 0 to below 90 deg")
+        return self
+
+
+class ScheduleSpec(Spec):
+    """Steps, batches and the optimiser."""
+
+    steps: int = quantity(20_000, "1", "Optimiser steps.", ge=1, le=10**8)
+    batch_size: int = quantity(128, "pattern", "Patterns in a step.", ge=2, le=65_536)
+    learning_rate: float = quantity(1e-3, "1", "Highest learning rate.", gt=0, le=1)
+    weight_decay: float = quantity(0.05, "1", "Decoupled weight decay of AdamW.", ge=0, le=1)
+    warmup: float = quantity(0.03, "1", "Share of the steps with a rising rate.", ge=0, le=0.5)
+    label_smoothing: float = quantity(0.05, "1", "Share given to all classes.", ge=0, lt=0.5)
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        "auto", description="Arithmetic of the network; auto is mixed precision on a GPU."
+    )
+    evaluate_every: int = quantity(
+        1_000, "step", "Steps between validations and checkpoints.", ge=1, le=10**8
+    )
+    seconds: float | None = quantity(
+        None, "s", "Stop in good order after so much time; null for none.", gt=0
+    )
+
+
+class TrainSpec(Spec):
+    """What ``train`` is asked."""
+
+    masters: tuple[Path, ...] = Field(
+        min_length=1, description="Stored master patterns, files or folders of them."
+    )
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        "model", description="Name on the model card."
+    )
+    technique: Literal["ebsd"] = Field("ebsd", description="What the patterns are.")
+    classes: tuple[Annotated[int, Field(ge=1, le=230)], ...] | None = Field(
+        None, description="Space groups that the network tells apart; null takes those present."
+    )
+    network: NetworkSpec = Field(default_factory=NetworkSpec, description="The network.")
+    microscope: MicroscopeSpec = Field(
+        default_factory=MicroscopeSpec, description="Geometries and energies."
+    )
+    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="The schedule.")
+    appearance: float = quantity(
+        1.0, "1", "Strength of the randomised screen response; 0 is bare simulation.", ge=0, le=3
+    )
+    validation_share: float = quantity(
+        0.125, "1", "Share of the structures kept for validation.", gt=0, lt=0.9
+    )
+    split_by: Literal["structure", "prototype"] = Field(
+        "prototype", description="What never stands on both sides of the split."
+    )
+    seed: int = quantity(0, "1", "Seed of all random numbers.", ge=0, lt=2**32)
+    device: Device = Field("auto", description="Torch device; auto takes a GPU if there is one.")
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> TrainSpec:
+        if self.classes is not None:
+            if len(set(self.classes)) != len(self.classes):
+                raise ValueError(f"classes {self.classes} names a space group twice")
+            if len(self.classes) < 2:
+                raise ValueError("classes needs at least two space groups to tell apart")
+        return self
