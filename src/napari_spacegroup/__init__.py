@@ -52,7 +52,6 @@ _ROOMS = (
     "models",
     "patterns",
     "simulate",
-    "stream",
     "workflows",
 )
 

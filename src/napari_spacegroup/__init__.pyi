@@ -8,7 +8,6 @@ from . import (
     models,
     patterns,
     simulate,
-    stream,
     workflows,
 )
 from ._version import __version__
@@ -65,7 +64,6 @@ __all__ = [
     "patterns",
     "read",
     "simulate",
-    "stream",
     "train",
     "workflows",
 ]
