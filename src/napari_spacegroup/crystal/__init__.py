@@ -1,1 +1,28 @@
-"""TODO."""
+"""Crystal phases, their symmetry, and the symmetry levels that answers are given at.
+
+Imports numpy and gemmi alone; orix and diffpy are loaded by the functions that need them.
+"""
+
+from .cif import read_cif
+from .levels import LEVELS, aggregate, level_index, level_name, level_names, members
+from .library import library, library_phase
+from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
+from .phase import DEFAULT_B_ISO, AtomSite, Phase
+
+__all__ = [
+    "DEFAULT_B_ISO",
+    "LEVELS",
+    "AtomSite",
+    "Phase",
+    "aggregate",
+    "fundamental_zone_orientations",
+    "level_index",
+    "level_name",
+    "level_names",
+    "library",
+    "library_phase",
+    "members",
+    "random_orientations",
+    "read_cif",
+    "rotation_matrices",
+]
