@@ -1,0 +1,92 @@
+"""The one way from a worker thread to the main thread.
+
+Workers post, the main thread gets what came together, at most fifteen times a second:
+that is also how often layers repaint. The queue is bounded: a worker that is faster than
+the window waits, it never drops a piece of a map.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+REPAINTS_PER_SECOND = 15
+CAPACITY = 64
+
+
+class Bridge(QObject):
+    """Carry values from any thread to a method that runs on the main thread.
+
+    Parameters
+    ----------
+    deliver
+        A bound method, kept weakly, called on the main thread with a list of values.
+    """
+
+    _wake = Signal()
+
+    def __init__(self, deliver: Callable[[list[Any]], None]) -> None:
+        super().__init__()
+        self._deliver = weakref.WeakMethod(deliver)
+        self._changed = threading.Condition()
+        self._values: list[Any] = []
+        self._is_open = True
+        self._last = 0.0
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.timeout.connect(self._flush)
+        self._wake.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
+
+    def post(self, value: Any, *, may_wait: bool = True) -> None:
+        """Hand over a value from any thread; wait while the queue is full.
+
+        Parameters
+        ----------
+        value
+            Anything; dropped after :meth:`close`.
+        may_wait
+            False where the caller holds a lock that the main thread may want.
+        """
+        with self._changed:
+            if may_wait and threading.current_thread() is not threading.main_thread():
+                self._changed.wait_for(lambda: len(self._values) < CAPACITY or not self._is_open)
+            if not self._is_open:
+                return
+            self._values.append(value)
+            is_first = len(self._values) == 1
+            if is_first:
+                self._wake.emit()
+
+    def drop(self) -> None:
+        """Forget what waits, so that a worker that waits for room goes on."""
+        with self._changed:
+            self._values.clear()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Forget what waits and take nothing more."""
+        with self._changed:
+            self._is_open = False
+            self._values.clear()
+            self._changed.notify_all()
+        self._timer.stop()
+
+    def _schedule(self) -> None:
+        rest = self._last + 1 / REPAINTS_PER_SECOND - time.monotonic()
+        if not self._timer.isActive():
+            self._timer.start(max(0, round(1000 * rest)))
+
+    def _flush(self) -> None:
+        self._last = time.monotonic()
+        with self._changed:
+            values, self._values = self._values, []
+            self._changed.notify_all()
+        deliver = self._deliver()
+        if deliver is not None and values:
+            deliver(values)

@@ -1,0 +1,26 @@
+"""What the menus do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .layers import why_not_scan
+from .session import session_of
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+PLUGIN = "napari-spacegroup"
+MAP_DOCK = "Space-group map"
+PATTERN_DOCK = "Pattern"
+
+
+def classify_layer(viewer: Viewer) -> None:
+    """Open the dock *Space-group map* with the selected layer chosen."""
+    viewer.window.add_plugin_dock_widget(PLUGIN, MAP_DOCK)
+    active = viewer.layers.selection.active
+    state = session_of(viewer).map_state
+    if active is not None and any(c.key == active.name for c in state.layers):
+        state.layer = active.name
+        if why_not_scan(active):
+            state.message = why_not_scan(active)

@@ -1,0 +1,228 @@
+"""The map, confidence and navigation layers of one viewer, in step with the map state.
+
+Runs on the main thread and holds no widget. Everything it shows comes from the
+probabilities that a :class:`~napari_spacegroup.infer.SpaceGroupMap` stores: a new level or
+threshold starts no inference.
+"""
+
+from __future__ import annotations
+
+import time
+import weakref
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import SpaceGroupError
+from ..infer.spacegroup_map import SpaceGroupMap
+from .describe import LEVEL_TITLES
+from .hover import attach_hover
+from .layers import (
+    MAP_KEY,
+    VIEW_KEY,
+    LayerFrame,
+    MapView,
+    confidence_layer,
+    level_colormap,
+    level_features,
+    map_layer,
+    map_of,
+    navigation_layer,
+    scan_of,
+    validate_map_layer,
+)
+from .state import Choice, MapState
+
+if TYPE_CHECKING:
+    import napari.layers
+    import numpy as np
+    from napari.viewer import Viewer
+    from numpy.typing import NDArray
+
+    from ..jobs.events import Partial
+
+LEGENDS_PER_SECOND = 2
+CONFIDENCE_SUFFIX = ", confidence"
+NAVIGATION_SUFFIX = ", navigation"
+
+
+class MapPresenter:
+    """Show maps in one viewer; legend, level and threshold refer to :attr:`layer`.
+
+    Parameters
+    ----------
+    viewer
+        Kept weakly.
+    state
+        What the dock shows.
+    """
+
+    def __init__(self, viewer: Viewer, state: MapState) -> None:
+        self._viewer = weakref.ref(viewer)
+        self.state = state
+        self._map: weakref.ref[napari.layers.Layer] | None = None
+        self._confidence: weakref.ref[napari.layers.Layer] | None = None
+        self.result: SpaceGroupMap | None = None
+        self._is_binding = False
+        self._legend_at = 0.0
+        state.levels = tuple(Choice(key, title) for key, title in LEVEL_TITLES.items())
+        state.events.level.connect(self._on_view)
+        state.events.threshold.connect(self._on_view)
+
+    @property
+    def layer(self) -> napari.layers.Layer | None:
+        """The Labels layer of the shown map, or None."""
+        return self._map() if self._map is not None else None
+
+    @property
+    def confidence(self) -> napari.layers.Layer | None:
+        """The layer of the confidence of each pixel, or None."""
+        return self._confidence() if self._confidence is not None else None
+
+    def layer_named(self, name: str) -> napari.layers.Layer | None:
+        """Return the viewer's layer of that name, or None."""
+        viewer = self._viewer()
+        return viewer.layers[name] if viewer is not None and name in viewer.layers else None
+
+    @staticmethod
+    def is_map(layer: napari.layers.Layer) -> bool:
+        """Return whether a layer is a map by the contract of ``docs/layers.md``."""
+        view = layer.metadata.get(VIEW_KEY)
+        if not isinstance(view, MapView) or view.kind != "labels":
+            return False
+        return map_of(layer) is not None and not validate_map_layer(layer)
+
+    def lay_out(self, result: SpaceGroupMap, source: napari.layers.Layer) -> None:
+        """Show a map that is about to fill in; a map of the same scan and model is reused."""
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        frame = LayerFrame.of_layer(source)
+        view = MapView("labels", self.state.level, self.state.threshold, source.name)
+        labels = result.labels(view.level, threshold=view.threshold)
+        name = f"{source.name}: {result.model_name}"
+        layer = self.layer_named(name)
+        if layer is None or not self.is_map(layer) or layer.data.shape != labels.shape:
+            layer = _add(viewer, *map_layer(result, view, frame, labels, name))
+        confidence = self.layer_named(layer.name + CONFIDENCE_SUFFIX)
+        if confidence is None or confidence.data.shape != labels.shape:
+            confidence = _add(
+                viewer,
+                *confidence_layer(
+                    result,
+                    replace(view, kind="confidence"),
+                    frame,
+                    result.confidence(view.level),
+                    layer.name + CONFIDENCE_SUFFIX,
+                ),
+            )
+            viewer.layers.move(viewer.layers.index(confidence), viewer.layers.index(layer))
+        self._map, self._confidence = weakref.ref(layer), weakref.ref(confidence)
+        self.replace(result)
+        attach_hover(layer)
+        viewer.layers.selection.active = layer
+        if frame.units != ("pixel", "pixel"):
+            viewer.scale_bar.visible = True
+        self.state.map_name = layer.name
+
+    def open_navigation(
+        self, stack: napari.layers.Layer, image: NDArray[np.float32]
+    ) -> napari.layers.Layer | None:
+        """Show a stack that another plugin opened as a scan, and hide the stack.
+
+        A map has the scan's pixels; on top of the stack it would lie in the detector's.
+        """
+        viewer = self._viewer()
+        if viewer is None:
+            return None
+        name = stack.name + NAVIGATION_SUFFIX
+        layer = self.layer_named(name)
+        if layer is None:
+            data, keywords, kind = navigation_layer(scan_of(stack), image)
+            keywords |= {"name": name, **LayerFrame.of_layer(stack).keywords()}
+            layer = _add(viewer, data, keywords, kind)
+            viewer.reset_view()
+        stack.visible = False
+        return layer
+
+    def merge(self, partial: Partial) -> None:
+        """Take in a piece that arrived; :meth:`repaint` shows it."""
+        if self.result is not None:
+            self.result.merge(partial.start, partial.probabilities, partial.status)
+
+    def replace(self, result: SpaceGroupMap) -> None:
+        """Show another result in the same layers."""
+        self.result = result
+        for layer in (self.layer, self.confidence):
+            if layer is not None:
+                layer.metadata = {**layer.metadata, MAP_KEY: result}
+        self._on_view()
+
+    def show(self, layer: napari.layers.Layer | None) -> None:
+        """Let legend, level and threshold refer to another map layer, or to none."""
+        if layer is None:
+            self._map = self._confidence = self.result = None
+            self.state.map_name, self.state.legend = "", ()
+            return
+        view: MapView = layer.metadata[VIEW_KEY]
+        self._map = weakref.ref(layer)
+        confidence = self.layer_named(layer.name + CONFIDENCE_SUFFIX)
+        self._confidence = weakref.ref(confidence) if confidence is not None else None
+        self.result = map_of(layer)
+        self._is_binding = True
+        self.state.level, self.state.threshold = view.level, view.threshold
+        self._is_binding = False
+        self.state.map_name = layer.name
+        self.update_legend()
+
+    def repaint(self) -> None:
+        """Show what is merged; the legend follows twice a second."""
+        layer, result, state = self.layer, self.result, self.state
+        if layer is None or result is None:
+            return
+        layer.data = result.labels(state.level, threshold=state.threshold)
+        if self.confidence is not None:
+            self.confidence.data = result.confidence(state.level)
+        if time.monotonic() - self._legend_at > 1 / LEGENDS_PER_SECOND:
+            self.update_legend()
+
+    def update_legend(self) -> None:
+        """Bring the legend in step with the result."""
+        if self.result is not None:
+            self.state.legend = tuple(self.result.legend(self.state.level, self.state.threshold))
+            self._legend_at = time.monotonic()
+
+    def save(self, path: Path) -> None:
+        """Save the shown map; a failure appears in the state's message."""
+        if self.result is None or self.state.why_not_save:
+            self.state.message = self.state.why_not_save
+            return
+        try:
+            self.result.save(path)
+        except (SpaceGroupError, OSError) as error:
+            self.state.message = str(error)
+        else:
+            self.state.message = f"Saved {path.name}"
+
+    def _on_view(self, *_: Any) -> None:
+        layer, result, state = self.layer, self.result, self.state
+        if layer is None or result is None or self._is_binding:
+            return
+        view = replace(layer.metadata[VIEW_KEY], level=state.level, threshold=state.threshold)
+        is_other_level = view.level != layer.metadata[VIEW_KEY].level
+        classes = set(result.level_classes(view.level))
+        if is_other_level or not classes <= set(layer.colormap.color_dict):
+            layer.data = result.labels(view.level, threshold=1.0) * 0
+            layer.colormap = level_colormap(result, view.level)
+            layer.features = level_features(result, view.level)
+        layer.metadata = {**layer.metadata, VIEW_KEY: view}
+        if self.confidence is not None:
+            kept = self.confidence.metadata
+            self.confidence.metadata = {**kept, VIEW_KEY: replace(view, kind="confidence")}
+        self.repaint()
+        self.update_legend()
+
+
+def _add(viewer: Viewer, data: Any, keywords: dict[str, Any], kind: str) -> napari.layers.Layer:
+    add = viewer.add_labels if kind == "labels" else viewer.add_image
+    return add(data, **keywords)

@@ -1,0 +1,166 @@
+"""Where the docks get models and devices from; tests put a small model in its place."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import SpaceGroupError
+from .state import Choice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ..infer.spacegroup_map import SpaceGroupMap
+    from ..jobs import CancelToken
+    from ..jobs.events import Event
+    from ..patterns import PatternScan
+
+Purpose = Literal["classify", "inspect"]
+
+
+class ModelProvider(Protocol):
+    """What the docks ask of the rooms below; all methods may be slow, none needs a window."""
+
+    def models(self) -> tuple[Choice, ...]:
+        """Return the models at hand."""
+        ...
+
+    def devices(self) -> tuple[Choice, ...]:
+        """Return the devices, those that can't be used with the reason."""
+        ...
+
+    def load(self, name: str, purpose: Purpose) -> Any:
+        """Return a loaded model, the same object for the same name and purpose.
+
+        A job may move its model to another device while the dock *Pattern* asks its own.
+        """
+        ...
+
+    def empty_map(self, scan: PatternScan, model: Any) -> SpaceGroupMap:
+        """Return the map of a scan before its first pixel."""
+        ...
+
+    def events(
+        self, scan: PatternScan, model: Any, *, batch_size: int, device: str, cancel: CancelToken
+    ) -> Iterable[Event]:
+        """Return the events of a classification."""
+        ...
+
+    def network_view(
+        self, model: Any, pattern: NDArray[Any], scan: PatternScan
+    ) -> NDArray[np.float32]:
+        """Return one pattern as the network sees it, shape ``(rows, columns)``."""
+        ...
+
+    def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
+        """Return the probabilities of one pattern, shape ``(class,)``."""
+        ...
+
+
+class ZooProvider:
+    """The models that are installed, run with torch."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, Purpose], Any] = {}
+
+    def models(self) -> tuple[Choice, ...]:
+        """Return the models of the zoo, those that can't be read with the reason."""
+        from ..models import list_models
+
+        return tuple(_model_choice(name) for name in list_models())
+
+    def devices(self) -> tuple[Choice, ...]:
+        """Return automatic, CPU, and each GPU that torch can use."""
+        import torch
+
+        found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+        titles = [f"GPU {i}: {torch.cuda.get_device_name(i)}" for i in range(len(found))]
+        if torch.backends.mps.is_available():
+            found.append("mps")
+            titles.append("GPU (Apple)")
+        gpus = tuple(Choice(name, title) for name, title in zip(found, titles, strict=True))
+        if not gpus:
+            gpus = (Choice("cuda", "GPU", problem="torch finds no GPU on this machine."),)
+        best = titles[0] if found else "the CPU"
+        return (Choice("auto", "Automatic", f"Runs on {best}"), Choice("cpu", "CPU"), *gpus)
+
+    def load(self, name: str, purpose: Purpose) -> Any:
+        """Return a model of the zoo, loaded once for each purpose."""
+        from ..models import load_model
+
+        key = (name, purpose)
+        if key not in self._loaded:
+            self._loaded[key] = load_model(name)
+        return self._loaded[key]
+
+    def empty_map(self, scan: PatternScan, model: Any) -> SpaceGroupMap:
+        """Return a map with every pixel pending, in the scan's frame and the model's classes."""
+        from ..infer.spacegroup_map import SpaceGroupMap
+
+        return SpaceGroupMap.empty(
+            scan.scan_shape,
+            model.classes,
+            step=scan.step,
+            step_unit=scan.step_unit,
+            model_name=model.card.name,
+            scan_name=scan.name,
+            equivalence_sets=model.card.equivalence_sets,
+        )
+
+    def events(
+        self, scan: PatternScan, model: Any, *, batch_size: int, device: str, cancel: CancelToken
+    ) -> Iterable[Event]:
+        """Return the events of :func:`napari_spacegroup.infer.classify_events`."""
+        from ..infer import classify_events
+
+        wanted = None if device == "auto" else device
+        return classify_events(scan, model, batch_size=batch_size, device=wanted, cancel=cancel)
+
+    def network_view(
+        self, model: Any, pattern: NDArray[Any], scan: PatternScan
+    ) -> NDArray[np.float32]:
+        """Return the input that the model's own preprocessing makes."""
+        inputs = model.prepare(
+            np.ascontiguousarray(pattern)[None],
+            static_background=scan.static_background,
+            mask=scan.mask,
+        )
+        return np.asarray(inputs[0, 0].cpu().numpy(), dtype=np.float32)
+
+    def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
+        """Return the model's calibrated probabilities."""
+        patterns = np.ascontiguousarray(pattern)[None]
+        return np.asarray(
+            model.predict(patterns, static_background=scan.static_background, mask=scan.mask)[0],
+            dtype=np.float32,
+        )
+
+
+def _model_choice(name: str) -> Choice:
+    from ..models import show_model
+
+    try:
+        card = show_model(name)
+    except SpaceGroupError as error:
+        return Choice(name, name, problem=str(error))
+    shown = ", ".join(str(number) for number in card.classes[:8])
+    if len(card.classes) > 8:
+        shown = f"{len(card.classes)} space groups, {shown}, …"
+    return Choice(name, name, f"{card.technique.upper()}: tells apart {shown}")
+
+
+_factory: Callable[[], ModelProvider] = ZooProvider
+
+
+def make_provider() -> ModelProvider:
+    """Return the provider for a new viewer."""
+    return _factory()
+
+
+def set_provider(factory: Callable[[], ModelProvider] | None) -> None:
+    """Put another provider in place, or the usual one with None; for tests and embedding."""
+    global _factory
+    _factory = ZooProvider if factory is None else factory

@@ -1,0 +1,136 @@
+"""All that belongs to one viewer: its states, controllers, worker thread and bridge.
+
+Two docks of one viewer share a session, two viewers share nothing. Threads run only while
+a dock is open; closing the last one, or the window, ends them.
+"""
+
+from __future__ import annotations
+
+import weakref
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from .aide import Aide, Answer
+from .bridge import Bridge
+from .classify import ClassifyController, JobEvent
+from .inspect_pattern import QUESTION, PatternController
+from .provider import make_provider
+from .state import MapState, PatternState
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+    from .provider import ModelProvider
+
+SECONDS_AT_QUIT = 10.0
+
+
+class Session:
+    """What the docks of one viewer share.
+
+    Parameters
+    ----------
+    viewer
+        Kept weakly.
+    provider
+        Models and devices; the installed ones if None.
+    """
+
+    def __init__(self, viewer: Viewer, provider: ModelProvider | None = None) -> None:
+        self.provider = make_provider() if provider is None else provider
+        self.map_state = MapState()
+        self.pattern_state = PatternState()
+        self._bridge = Bridge(self._deliver)
+        self._aide = Aide(self._bridge.post)
+        self.classify = ClassifyController(viewer, self.map_state, self.provider, self._bridge)
+        self.pattern = PatternController(
+            viewer,
+            self.pattern_state,
+            self.map_state,
+            self.classify.presenter,
+            self.provider,
+            self._aide,
+        )
+        self._docks: dict[int, str] = {}
+        self._tokens = count(1)
+
+    def open_dock(self, name: str) -> int:
+        """Take note that a dock, ``"map"`` or ``"pattern"``, is open; return its token."""
+        token = next(self._tokens)
+        self._docks[token] = name
+        self.pattern.start()
+        if not self.map_state.models:
+            self.map_state.message = "Looking for models"
+            self._aide.ask("models", self.provider.models)
+            self._aide.ask("devices", self.provider.devices)
+        return token
+
+    def close_dock(self, token: int) -> None:
+        """Take note that a dock is gone; the last one of the map takes its job with it."""
+        name = self._docks.pop(token, "")
+        if name == "map" and "map" not in self._docks.values():
+            self.classify.abandon()
+        if not self._docks:
+            self.pattern.stop()
+            self._aide.close(timeout=0.0)
+
+    def close(self, timeout: float = SECONDS_AT_QUIT) -> None:
+        """End all threads, waiting up to ``timeout`` [s] for each."""
+        self._docks.clear()
+        self.pattern.stop()
+        self._bridge.drop()
+        self.classify.abandon(timeout)
+        self._aide.close(timeout)
+
+    def _deliver(self, values: list[Any]) -> None:
+        self.classify.receive([value for value in values if isinstance(value, JobEvent)])
+        for answer in values:
+            if not isinstance(answer, Answer) or not self._aide.is_latest(answer):
+                continue
+            if answer.kind == QUESTION:
+                self.pattern.receive(answer)
+            elif answer.error is not None:
+                self.map_state.message = f"No {answer.kind}: {answer.error}"
+            elif answer.kind == "models":
+                self._on_models(answer.value)
+            elif answer.kind == "devices":
+                self.map_state.devices = answer.value
+
+    def _on_models(self, models: Any) -> None:
+        state = self.map_state
+        state.models = tuple(models)
+        usable = [choice.key for choice in state.models if not choice.problem]
+        if state.model not in usable:
+            state.model = usable[0] if usable else ""
+        if state.message == "Looking for models":
+            state.message = ""
+
+
+_sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
+
+
+def session_of(viewer: Viewer) -> Session:
+    """Return the session of a viewer, made when it is first asked for."""
+    session = _sessions.get(viewer)
+    if session is None:
+        session = _sessions[viewer] = Session(viewer)
+        _close_at_quit()
+    return session
+
+
+_is_connected = False
+
+
+def _close_at_quit() -> None:
+    from qtpy.QtWidgets import QApplication
+
+    global _is_connected
+    application = QApplication.instance()
+    if application is not None and not _is_connected:
+        application.aboutToQuit.connect(_close_all)
+        _is_connected = True
+
+
+def _close_all() -> None:
+    for session in list(_sessions.values()):
+        session.close()

@@ -1,0 +1,158 @@
+"""A small model without torch in place of the installed ones, and no thread left behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from napari_spacegroup.infer.pixel_status import pattern_status
+from napari_spacegroup.infer.spacegroup_map import SpaceGroupMap
+from napari_spacegroup.jobs.events import Done, Partial, Progress
+from napari_spacegroup.patterns import PatternScan
+from napari_spacegroup.plugin.state import Choice
+
+CLASSES = (221, 225, 227, 229)
+SCAN_SHAPE = (3, 5)
+PATTERN_SHAPE = (16, 20)
+
+
+class FakeModel:
+    """Reads the class off a pattern's left edge, as :func:`make_patterns` wrote it there."""
+
+    name = "fake-cubic"
+    classes = CLASSES
+
+    def predict(self, patterns):
+        sure = np.clip(patterns[:, 0, 1].astype(np.float32) / 100, 0.3, 0.99)
+        index = patterns[:, 0, 0].astype(int) % len(CLASSES)
+        rest = (1 - sure) / (len(CLASSES) - 1)
+        result = np.repeat(rest[:, None], len(CLASSES), axis=1)
+        result[np.arange(len(patterns)), index] = sure
+        return result.astype(np.float32)
+
+
+class FakeProvider:
+    """As :class:`napari_spacegroup.plugin.provider.ModelProvider`; ``gate`` holds the job."""
+
+    def __init__(self):
+        self.gate = threading.Event()
+        self.gate.set()
+        self.error = None
+        self.predicted = []
+
+    def models(self):
+        return (Choice("fake-cubic", "fake-cubic", "Tells apart 221, 225, 227, 229"),)
+
+    def devices(self):
+        return (
+            Choice("auto", "Automatic"),
+            Choice("cpu", "CPU"),
+            Choice("cuda", "GPU", problem="No GPU here."),
+        )
+
+    def load(self, name, purpose):
+        if self.error is not None:
+            raise self.error
+        return FakeModel()
+
+    def empty_map(self, scan, model):
+        return SpaceGroupMap.empty(
+            scan.scan_shape,
+            model.classes,
+            step=scan.step,
+            step_unit=scan.step_unit,
+            model_name=model.name,
+            scan_name=scan.name,
+            equivalence_sets=[(221, 229)],
+        )
+
+    def events(self, scan, model, *, batch_size, device, cancel):
+        result = self.empty_map(scan, model)
+        done = 0
+        for start, patterns in scan.batches(batch_size):
+            while not self.gate.wait(0.01) and not cancel.is_cancelled:
+                pass
+            if cancel.is_cancelled:
+                break
+            status = pattern_status(patterns)
+            probabilities = model.predict(patterns)
+            result.merge(start, probabilities, status)
+            yield Partial(start, probabilities, status)
+            done += len(patterns)
+            yield Progress(done, scan.n_patterns, "Classifying")
+        yield Done(result, is_cancelled=cancel.is_cancelled)
+
+    def network_view(self, model, pattern, scan):
+        return np.asarray(pattern, np.float32) - 100
+
+    def predict(self, model, pattern, scan):
+        self.predicted.append(pattern)
+        return model.predict(pattern[None])[0]
+
+
+def make_patterns(shape=SCAN_SHAPE, pattern_shape=PATTERN_SHAPE):
+    """Class index at [0, 0], confidence in percent at [0, 1]; the last pattern is constant."""
+    rng = np.random.default_rng(3)
+    data = rng.integers(60, 200, (*shape, *pattern_shape), dtype=np.uint8)
+    flat = data.reshape(-1, *pattern_shape)
+    flat[:, 0, 0] = np.arange(len(flat)) % len(CLASSES)
+    flat[:, 0, 1] = 40 + 4 * np.arange(len(flat)) % 60
+    flat[-1] = 7
+    return data
+
+
+def make_scan(**facts):
+    facts = {"name": "Steel", "step": (0.5, 0.25), "step_unit": "um"} | facts
+    return PatternScan.from_array(make_patterns(), **facts)
+
+
+@pytest.fixture
+def scan():
+    return make_scan()
+
+
+@pytest.fixture
+def provider():
+    return FakeProvider()
+
+
+@pytest.fixture
+def result(scan, provider):
+    *_, done = provider.events(
+        scan, FakeModel(), batch_size=4, device="cpu", cancel=_never_cancelled()
+    )
+    return done.result
+
+
+def _never_cancelled():
+    from napari_spacegroup.jobs import CancelToken
+
+    return CancelToken()
+
+
+def our_threads():
+    return [t for t in threading.enumerate() if t.name.startswith("nsg-")]
+
+
+@pytest.fixture(autouse=True)
+def _no_leaked_thread():
+    """Threads of a closed session may need a moment; they must end by themselves."""
+    yield
+    deadline = time.monotonic() + 5
+    while our_threads() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not our_threads()
+
+
+@pytest.fixture
+def fake_models(provider):
+    """Let the docks find the fake model."""
+    from napari_spacegroup.plugin.provider import set_provider
+
+    set_provider(lambda: provider)
+    yield provider
+    set_provider(None)
+    provider.gate.set()

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_spacegroup.plugin.describe import (
+    hover_line,
+    level_symbols,
+    percent,
+    read_pixel,
+    scan_line,
+    shape_line,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0 %"),
+        (0.0212, "2.1 %"),
+        (0.254, "25 %"),
+        (0.994, "99 %"),
+        (0.9951, "99.5 %"),
+        (0.99999, "> 99.9 %"),
+        (1.0, "100 %"),
+    ],
+)
+def test_percent_never_rounds_up_to_certainty(value, text):
+    assert percent(value) == text
+
+
+def test_a_pixel_reads_as_the_map_does(result):
+    for level in ("space_group", "point_group", "crystal_system"):
+        labels = result.labels(level, threshold=0.6)
+        confidence = result.confidence(level)
+        second = result.runner_up(level)
+        for y, x in np.ndindex(labels.shape):
+            reading = read_pixel(result, y, x, level, 0.6)
+            assert reading.label == labels[y, x]
+            if reading.bars:
+                assert reading.bars[0].probability == pytest.approx(confidence[y, x], abs=1e-6)
+            if len(reading.bars) > 1 and second[y, x]:
+                probability = result.probability(level)[y, x]
+                place = result.level_classes(level).index(second[y, x])
+                assert reading.bars[1].probability == pytest.approx(probability[place], abs=1e-6)
+
+
+def test_hover_says_symbol_number_confidence_and_runner_up(result):
+    line = hover_line(result, 0, 1, "space_group")
+    assert level_symbols("space_group")[224] in line
+    assert "(225)" in line
+    assert "confidence 44 %" in line
+    assert "runner-up" in line
+
+
+def test_hover_says_why_a_pixel_is_unknown(result):
+    assert hover_line(result, 2, 4, "space_group").startswith("unknown: the pattern is constant")
+    line = hover_line(result, 0, 1, "space_group", threshold=0.9)
+    assert line.startswith("unknown: confidence 0.44 is below")
+    assert "best guess" in line
+
+
+def test_hover_names_the_equivalence_set(result):
+    assert "can't be told from 229" in hover_line(result, 0, 0, "space_group")
+    assert "can't be told" not in hover_line(result, 0, 1, "space_group")
+
+
+def test_sizes_are_rows_by_columns(scan):
+    assert scan_line(scan) == "3 × 5 patterns of 16 × 20, step 0.25 µm"
+    assert shape_line((3, 5, 16, 20)) == "3 × 5 patterns of 16 × 20"
+    assert shape_line((7, 16, 20)) == "1 × 7 patterns of 16 × 20"
