@@ -13,7 +13,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,7 +162,7 @@ def _classify(options: argparse.Namespace) -> int:
         )
     result.save(options.out)
     if options.json is not None:
-        _write_json(options.json, workflows.map_report(result))
+        _write_json(options.json, result.report())
     _print_summary(result)
     return EXIT_OK
 
@@ -275,22 +274,12 @@ def _check_output(*paths: Path | None) -> None:
 
 
 def _write_json(path: Path, value: Any) -> None:
-    """Write JSON under another name first, so that a full disk leaves no half report."""
     from pydantic_core import to_json
 
-    data = to_json(value, indent=2, inf_nan_mode="null", fallback=_plain_number)
-    handle, name = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data + b"\n")
-        temporary.replace(path)
-    except OSError as error:
-        raise ResultError(f"cannot write {path} ({error}); free some space or go elsewhere") from (
-            error
-        )
-    finally:
-        temporary.unlink(missing_ok=True)
+    from .infer.whole_file import whole_file
+
+    with whole_file(path) as file:
+        file.write(to_json(value, indent=2, inf_nan_mode="null", fallback=_plain_number) + b"\n")
 
 
 def _plain_number(value: Any) -> Any:

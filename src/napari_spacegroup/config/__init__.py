@@ -8,25 +8,19 @@ from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
-from .simulate import (
-    DynamicalMaster,
-    EbsdOutput,
-    KinematicMaster,
-    MasterOutput,
-    MasterSpec,
-    SimulateSpec,
-)
+from .master import DynamicalSpec, KinematicSpec, MasterSpec
+from .simulate import EbsdOutput, MasterOutput, SimulateSpec
 from .train import MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
 
 __all__ = [
     "ClassifySpec",
     "ConditionName",
     "Device",
-    "DynamicalMaster",
+    "DynamicalSpec",
     "EbsdCondition",
     "EbsdOutput",
     "EvaluateSpec",
-    "KinematicMaster",
+    "KinematicSpec",
     "MasterOutput",
     "MasterSpec",
     "MicroscopeSpec",

@@ -13,12 +13,12 @@ from .base import Device, Range, Spec, quantity
 class NetworkSpec(Spec):
     """The residual network and its input."""
 
-    architecture: Literal["resnet18", "resnet34", "resnet50", "resnet101", "resnet152"] = Field(
-        "resnet18", description="Depth of the residual network."
-    )
-    width: int = quantity(64, "channel", "Channels of the first stage.", ge=4, le=256)
+    architecture: Literal[
+        "bandnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"
+    ] = Field("bandnet", description="Which network; bandnet is the one for CPUs.")
+    width: int = quantity(32, "channel", "Channels of the first stage.", ge=4, le=256)
     input_size: int = quantity(
-        64, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
+        60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
     )
 
 
@@ -57,6 +57,9 @@ class ScheduleSpec(Spec):
     learning_rate: float = quantity(1e-3, "1", "Highest learning rate.", gt=0, le=1)
     weight_decay: float = quantity(0.05, "1", "Decoupled weight decay of AdamW.", ge=0, le=1)
     warmup: float = quantity(0.03, "1", "Share of the steps with a rising rate.", ge=0, le=0.5)
+    direction_weight: float = quantity(
+        2.0, "1", "Weight of the second task, the crystal direction of each cell.", ge=0, le=100
+    )
     label_smoothing: float = quantity(0.05, "1", "Share given to all classes.", ge=0, lt=0.5)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the network; auto is mixed precision on a GPU."
@@ -74,6 +77,9 @@ class TrainSpec(Spec):
 
     masters: tuple[Path, ...] = Field(
         min_length=1, description="Stored master patterns, files or folders of them."
+    )
+    validation: tuple[Path, ...] = Field(
+        (), description="Held-out master patterns; empty draws them from masters."
     )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "model", description="Name on the model card."
