@@ -1,0 +1,50 @@
+"""Master patterns and the EBSD patterns drawn from them.
+
+Names are loaded when they are first used: the projector and the detector need torch and
+numpy alone, the simulators bring diffsims, kikuchipy or de-ebsd.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+_NAMES = {
+    "DynamicalSpec": "spec",
+    "KinematicSpec": "spec",
+    "MasterCache": "cache",
+    "MasterFailed": "many",
+    "MasterPattern": "masters",
+    "MasterReady": "many",
+    "MasterSpec": "spec",
+    "cache_folder": "cache",
+    "from_kikuchipy": "emsoft",
+    "lambert_directions": "lambert",
+    "master_key": "cache",
+    "master_spec": "spec",
+    "read_master": "emsoft",
+    "simulate_dynamical": "dynamical",
+    "simulate_kinematic": "kinematic",
+    "simulate_many": "many",
+    "simulate_master": "masters",
+}
+
+_MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
+            "masters", "montecarlo", "projector", "spec")  # fmt: skip
+
+__all__ = sorted([*_NAMES, *_MODULES])
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    elif name in _MODULES:
+        value = import_module(f".{name}", __name__)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
