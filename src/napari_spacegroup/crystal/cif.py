@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
 import gemmi
 import numpy as np
@@ -102,9 +103,9 @@ def _structure_block(path: Path) -> Columns:
 def _columns(block: gemmi.cif.Block) -> Columns:
     columns: dict[str, list[str]] = {}
     for item in block:
-        if item.pair is not None:
-            tag, value = item.pair
-            columns[_key(tag)] = [_plain(value)]
+        pair = cast("list[str] | None", item.pair)
+        if pair is not None:
+            columns[_key(pair[0])] = [_plain(pair[1])]
         elif item.loop is not None:
             width, values = item.loop.width(), list(item.loop.values)
             for position, tag in enumerate(item.loop.tags):
@@ -154,7 +155,8 @@ def _phase(name: str, columns: Columns) -> Phase:
     if phase.space_group == 1:
         logger.warning(
             "%s is given in P1: if the crystal has more symmetry, write the CIF with it, "
-            "otherwise the phase counts as space group 1", name
+            "otherwise the phase counts as space group 1",
+            name,
         )
     return phase
 
@@ -265,7 +267,8 @@ def _settings(
             )
     symbol = _first(columns, SYMBOLS)
     if triplets and "Hermann-Mauguin symbol" in claims:
-        if settings[0] not in _origins(_named(symbol, lattice), symbol):
+        named = _origins(_named(symbol, lattice), symbol)
+        if settings[0] not in named:
             logger.warning("%r is another setting than the operators'; operators taken", symbol)
     if triplets and "Hall symbol" in claims:
         listed = {op.triplet() for op in setting_operations(number, settings[0][1])}
@@ -318,7 +321,8 @@ def _origins(group: gemmi.SpaceGroup | None, symbol: str) -> list[tuple[int, str
     chosen = [group]
     if not re.search(r"(:\s*[12HRSZ]|[HRSZ])\s*$", symbol):
         chosen = [
-            entry for entry in gemmi.spacegroup_table()
+            entry
+            for entry in gemmi.spacegroup_table()
             if entry.number == group.number and entry.hm == group.hm
         ]
     settings = []
@@ -376,12 +380,16 @@ def _check_multiplicities(phase: Phase, sites: list[AtomSite], declared: list[in
         if wanted and wanted != found:
             logger.warning(
                 "%s: %s at %s has multiplicity %d by its operators, %d by the file",
-                phase.name, site.element, site.position, found, wanted,
+                phase.name,
+                site.element,
+                site.position,
+                found,
+                wanted,
             )
 
 
 def _check_overlaps(phase: Phase, listed: int) -> None:
-    """Refuse places that hold more than one atom, as when all atoms are listed twice."""
+    """Refuse places that hold more than one atom, as when the full cell is listed."""
     positions = np.array([site.position for site in phase.sites])
     occupancies = np.array([site.occupancy for site in phase.sites])
     for index, site in enumerate(phase.sites):

@@ -56,7 +56,8 @@ def displacement_factors(
         if given and not positive:
             logger.warning(
                 "site %s has no positive displacement parameter; B = %g Å² taken",
-                label, DEFAULT_B_ISO,
+                label,
+                DEFAULT_B_ISO,
             )
         factors.append(positive[0] if positive else DEFAULT_B_ISO)
     return factors
@@ -80,16 +81,22 @@ def _anisotropic(
     a, b, c = lattice[:3]
     ca, cb, cg = np.cos(np.radians(lattice[3:]))
     metric = np.array(
-        [[a * a, a * b * cg, a * c * cb], [a * b * cg, b * b, b * c * ca],
-         [a * c * cb, b * c * ca, c * c]]
+        [
+            [a * a, a * b * cg, a * c * cb],
+            [a * b * cg, b * b, b * c * ca],
+            [a * c * cb, b * c * ca, c * c],
+        ]
     )
     if not np.linalg.det(metric) > 0:
         return {}
     reciprocal = np.sqrt(np.diag(np.linalg.inv(metric)))
     weights = metric * np.outer(reciprocal, reciprocal) / 3.0
     beta_to_u = 1.0 / (2.0 * math.pi**2 * np.outer(reciprocal, reciprocal))
-    scales = {"u": np.full((3, 3), EIGHT_PI_SQUARED), "b": np.ones((3, 3)),
-              "beta": EIGHT_PI_SQUARED * beta_to_u}
+    scales = {
+        "u": np.full((3, 3), EIGHT_PI_SQUARED),
+        "b": np.ones((3, 3)),
+        "beta": EIGHT_PI_SQUARED * beta_to_u,
+    }
     factors: dict[str, float] = {}
     for kind, scale in scales.items():
         table = [columns.get(f"_atom_site_aniso_{kind}_{ij}", []) for ij in COMPONENTS]

@@ -19,7 +19,7 @@ classes it is 101, the number met in work on powder patterns.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Literal, get_args
 
@@ -30,7 +30,11 @@ from numpy.typing import NDArray
 from .symmetry import standard_setting
 
 Level = Literal[
-    "space_group", "extinction_group", "point_group", "laue_class", "bravais_lattice",
+    "space_group",
+    "extinction_group",
+    "point_group",
+    "laue_class",
+    "bravais_lattice",
     "crystal_system",
 ]
 LEVELS: tuple[Level, ...] = get_args(Level)
@@ -107,9 +111,7 @@ def members(level: Level, name: str) -> tuple[int, ...]:
     return found
 
 
-def aggregate(
-    classes: Sequence[int], level: Level
-) -> tuple[tuple[int, ...], NDArray[np.float32]]:
+def aggregate(classes: Sequence[int], level: Level) -> tuple[tuple[int, ...], NDArray[np.float32]]:
     """Return how probabilities over space groups are summed up to a level.
 
     Parameters
@@ -143,13 +145,14 @@ def _names(level: Level) -> tuple[str, ...]:
         raise ValueError(f"there is no level {level!r}; choose one of {', '.join(LEVELS)}")
     if level == "extinction_group":
         return _extinction_names()
-    namer = {
+    namers: dict[str, Callable[[int], str]] = {
         "space_group": _symbol,
-        "point_group": lambda number: str(standard_setting(number).point_group_hm()),
+        "point_group": _point_group,
         "laue_class": _laue_name,
         "bravais_lattice": _bravais_name,
         "crystal_system": lambda number: _system(_rotations(number)),
-    }[level]
+    }
+    namer = namers[level]
     return tuple(namer(number) for number in range(1, 231))
 
 
@@ -164,6 +167,10 @@ def _symbol(number: int) -> str:
     entry = standard_setting(number)
     short = str(entry.short_name())
     return "R" + short[1:] if short.startswith("H") else short
+
+
+def _point_group(number: int) -> str:
+    return str(standard_setting(number).point_group_hm())
 
 
 @cache
@@ -207,7 +214,7 @@ def _laue_name(number: int) -> str:
     """Return the point group that inversion completes the group's rotations to."""
     wanted = _orders(_with_inversion(_rotations(number)))
     candidate = next(c for c in _laue_groups() if _orders(_rotations(c)) == wanted)
-    return str(standard_setting(candidate).point_group_hm())
+    return _point_group(candidate)
 
 
 @cache
@@ -224,8 +231,15 @@ def _laue_groups() -> tuple[int, ...]:
 def _bravais_name(number: int) -> str:
     """Return the Pearson symbol of the lattice; S is a centring of one face."""
     system = _system(_rotations(number))
-    axes = {"triclinic": "a", "monoclinic": "m", "orthorhombic": "o", "tetragonal": "t",
-            "trigonal": "h", "hexagonal": "h", "cubic": "c"}[system]
+    axes = {
+        "triclinic": "a",
+        "monoclinic": "m",
+        "orthorhombic": "o",
+        "tetragonal": "t",
+        "trigonal": "h",
+        "hexagonal": "h",
+        "cubic": "c",
+    }[system]
     half = gemmi.Op.DEN // 2
     vectors = [tuple(vector) for vector in standard_setting(number).operations().cen_ops]
     centring = {1: "P", 2: "I" if (half, half, half) in vectors else "S", 3: "R", 4: "F"}
@@ -246,7 +260,7 @@ def _axis_changes() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     entries = np.array(list(itertools.product((-1, 0, 1), repeat=9)), float).reshape(-1, 3, 3)
     first, second, third = np.moveaxis(entries, 1, 0)
     changes = entries[np.einsum("ni,ni->n", np.cross(first, second), third) == 1]
-    return changes, np.round(np.linalg.inv(changes))
+    return changes, np.asarray(np.round(np.linalg.inv(changes)), np.float64)
 
 
 @cache

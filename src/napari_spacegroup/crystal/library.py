@@ -16,6 +16,7 @@ from .phase import DEFAULT_B_ISO, AtomSite, Phase
 
 PEARSON = "Villars & Calvert (1991), Pearson's Handbook of Crystallographic Data, 2nd ed."
 PENG = "Peng, Ren, Dudarev & Whelan (1996), Acta Cryst. A52, 456-470, Table 1"
+NCRYSTAL = "NCrystal data library (Cai & Kittelmann 2020, Comput. Phys. Commun. 246, 106851)"
 WYCKOFF = "Wyckoff (1963), Crystal Structures, vol. 1, 2nd ed."
 
 Site = tuple[str, float, float, float]
@@ -61,9 +62,7 @@ def _element(
     name: str, group: int, a: float, c: float, b_iso: float, xyz: tuple[float, float, float]
 ) -> LibraryEntry:
     lattice = _hexagonal(a, c) if group == 194 else _cubic(a)
-    return LibraryEntry(
-        name, group, lattice, ((name.split("-")[0], *xyz),), PEARSON, b_iso, PENG
-    )
+    return LibraryEntry(name, group, lattice, ((name.split("-")[0], *xyz),), PEARSON, b_iso, PENG)
 
 
 def _cubic(a: float) -> tuple[float, float, float, float, float, float]:
@@ -94,86 +93,83 @@ ENTRIES: tuple[LibraryEntry, ...] = (
     _element("Ge", 227, 5.6579, 0.0, 0.573, ORIGIN),
     _element("Mg", 194, 3.2094, 5.2107, 1.731, HCP),
     _element("Ti", 194, 2.9506, 4.6835, 0.491, HCP),
-    LibraryEntry(
-        "NaCl", 225, _cubic(5.6402), (("Na", 0, 0, 0), ("Cl", 0.5, 0.5, 0.5)), WYCKOFF
-    ),
-    LibraryEntry(
-        "MgO", 225, _cubic(4.2112), (("Mg", 0, 0, 0), ("O", 0.5, 0.5, 0.5)), WYCKOFF
-    ),
-    LibraryEntry(
-        "TiC", 225, _cubic(4.3274), (("Ti", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON
-    ),
-    LibraryEntry(
-        "NbC", 225, _cubic(4.4698), (("Nb", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON
-    ),
-    LibraryEntry(
-        "TaC", 225, _cubic(4.4555), (("Ta", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON
-    ),
-    LibraryEntry(
-        "CaF2", 225, _cubic(5.4630), (("Ca", 0, 0, 0), ("F", 0.25, 0.25, 0.25)), WYCKOFF
-    ),
-    LibraryEntry(
-        "NiAl", 221, _cubic(2.887), (("Ni", 0, 0, 0), ("Al", 0.5, 0.5, 0.5)), PEARSON
-    ),
-    LibraryEntry(
-        "FeAl", 221, _cubic(2.909), (("Fe", 0, 0, 0), ("Al", 0.5, 0.5, 0.5)), PEARSON
-    ),
-    LibraryEntry(
-        "CsCl", 221, _cubic(4.123), (("Cs", 0, 0, 0), ("Cl", 0.5, 0.5, 0.5)), WYCKOFF
-    ),
+    LibraryEntry("NaCl", 225, _cubic(5.6402), (("Na", 0, 0, 0), ("Cl", 0.5, 0.5, 0.5)), WYCKOFF),
+    LibraryEntry("MgO", 225, _cubic(4.2112), (("Mg", 0, 0, 0), ("O", 0.5, 0.5, 0.5)), WYCKOFF),
+    LibraryEntry("TiC", 225, _cubic(4.3274), (("Ti", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON),
+    LibraryEntry("NbC", 225, _cubic(4.4698), (("Nb", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON),
+    LibraryEntry("TaC", 225, _cubic(4.4555), (("Ta", 0, 0, 0), ("C", 0.5, 0.5, 0.5)), PEARSON),
+    LibraryEntry("CaF2", 225, _cubic(5.4630), (("Ca", 0, 0, 0), ("F", 0.25, 0.25, 0.25)), WYCKOFF),
+    LibraryEntry("NiAl", 221, _cubic(2.887), (("Ni", 0, 0, 0), ("Al", 0.5, 0.5, 0.5)), PEARSON),
+    LibraryEntry("FeAl", 221, _cubic(2.909), (("Fe", 0, 0, 0), ("Al", 0.5, 0.5, 0.5)), PEARSON),
+    LibraryEntry("CsCl", 221, _cubic(4.123), (("Cs", 0, 0, 0), ("Cl", 0.5, 0.5, 0.5)), WYCKOFF),
     LibraryEntry("Ni3Al", 221, _cubic(3.572), (("Al", 0, 0, 0), ("Ni", 0, 0.5, 0.5)), PEARSON),
     LibraryEntry("FeNi3", 221, _cubic(3.552), (("Fe", 0, 0, 0), ("Ni", 0, 0.5, 0.5)), PEARSON),
     LibraryEntry(
-        "SrTiO3", 221, _cubic(3.905),
-        (("Sr", 0.5, 0.5, 0.5), ("Ti", 0, 0, 0), ("O", 0.5, 0, 0)), WYCKOFF,
+        "SrTiO3",
+        221,
+        _cubic(3.905),
+        (("Sr", 0.5, 0.5, 0.5), ("Ti", 0, 0, 0), ("O", 0.5, 0, 0)),
+        WYCKOFF,
     ),
     LibraryEntry("Cr3Si", 223, _cubic(4.558), (("Si", 0, 0, 0), ("Cr", 0.25, 0, 0.5)), PEARSON),
     LibraryEntry("Mo3Si", 223, _cubic(4.893), (("Si", 0, 0, 0), ("Mo", 0.25, 0, 0.5)), PEARSON),
     LibraryEntry(
         "ZnS-sphalerite", 216, _cubic(5.4093), (("Zn", 0, 0, 0), ("S", 0.25, 0.25, 0.25)), WYCKOFF
     ),
+    LibraryEntry("GaAs", 216, _cubic(5.6533), (("Ga", 0, 0, 0), ("As", 0.25, 0.25, 0.25)), PEARSON),
     LibraryEntry(
-        "GaAs", 216, _cubic(5.6533), (("Ga", 0, 0, 0), ("As", 0.25, 0.25, 0.25)), PEARSON
-    ),
-    LibraryEntry(
-        "MgAl2O4-spinel", 227, _cubic(8.0806),
+        "MgAl2O4-spinel",
+        227,
+        _cubic(8.0806),
         (("Mg", 0, 0, 0), ("Al", 0.625, 0.625, 0.625), ("O", 0.3873, 0.3873, 0.3873)),
-        "Peterson, Lager & Hitterman (1991), Am. Mineral. 76, 1455-1458",
+        NCRYSTAL,
     ),
     LibraryEntry(
-        "Y3Al5O12-garnet", 230, _cubic(12.0062),
-        (("Y", 0.125, 0, 0.25), ("Al", 0, 0, 0), ("Al", 0.375, 0, 0.25),
-         ("O", 0.9682, 0.0511, 0.1498)),
-        "Dobrzycki, Bulska, Pawlak, Frukacz & Wozniak (2004), Inorg. Chem. 43, 7656-7664",
+        "Y3Al5O12-garnet",
+        230,
+        _cubic(12.0062),
+        (
+            ("Y", 0.125, 0, 0.25),
+            ("Al", 0, 0, 0),
+            ("Al", 0.375, 0, 0.25),
+            ("O", 0.9682, 0.0511, 0.1498),
+        ),
+        NCRYSTAL,
     ),
     LibraryEntry(
-        "FeS2-pyrite", 205, _cubic(5.4179), (("Fe", 0, 0, 0), ("S", 0.384, 0.384, 0.384)),
-        "Brostigen & Kjekshus (1969), Acta Chem. Scand. 23, 2186-2188",
+        "FeS2-pyrite",
+        205,
+        _cubic(5.4179),
+        (("Fe", 0, 0, 0), ("S", 0.384, 0.384, 0.384)),
+        "Crystallography Open Database, pyrite",
     ),
     LibraryEntry(
-        "Fe3C-cementite", 62, (5.0910, 6.7434, 4.5260, 90.0, 90.0, 90.0),
-        (("Fe", 0.1860, 0.0630, 0.3280), ("Fe", 0.0360, 0.25, 0.8520),
-         ("C", 0.8900, 0.25, 0.4500)),
-        "Herbstein & Smuts (1964), Acta Cryst. 17, 1331-1332",
+        "Fe3C-cementite",
+        62,
+        (5.0910, 6.7434, 4.5260, 90.0, 90.0, 90.0),
+        (("Fe", 0.1860, 0.0630, 0.3280), ("Fe", 0.0360, 0.25, 0.8520), ("C", 0.8900, 0.25, 0.4500)),
+        "after Herbstein & Smuts (1964), Acta Cryst. 17, 1331-1332; not held against the paper",
     ),
     LibraryEntry(
-        "SiO2-quartz", 154, _hexagonal(4.9137, 5.4047),
-        (("Si", 0.4697, 0, 2 / 3), ("O", 0.4133, 0.2672, 0.7855)),
-        "Kihara (1990), Eur. J. Mineral. 2, 63-77",
+        "SiO2-quartz",
+        154,
+        _hexagonal(4.9160, 5.4054),
+        (("Si", 0.4697, 0, 2 / 3), ("O", 0.4135, 0.2669, 0.1191 + 2 / 3)),
+        "Levien, Prewitt & Weidner (1980), Am. Mineral. 65, 920-930, origin moved by c/3",
     ),
     LibraryEntry(
-        "Al2O3-corundum", 167, _hexagonal(4.7589, 12.991),
-        (("Al", 0, 0, 0.35217), ("O", 0.30626, 0, 0.25)),
-        "Newnham & de Haan (1962), Z. Kristallogr. 117, 235-237",
-    ),
-    LibraryEntry(
-        "TiO2-rutile", 136, (4.5937, 4.5937, 2.9587, 90.0, 90.0, 90.0),
+        "TiO2-rutile",
+        136,
+        (4.5937, 4.5937, 2.9581, 90.0, 90.0, 90.0),
         (("Ti", 0, 0, 0), ("O", 0.3053, 0.3053, 0)),
-        "Abrahams & Bernstein (1971), J. Chem. Phys. 55, 3206-3211",
+        WYCKOFF,
     ),
     LibraryEntry(
-        "ZnO-zincite", 186, _hexagonal(3.2495, 5.2069),
-        (("Zn", 1 / 3, 2 / 3, 0), ("O", 1 / 3, 2 / 3, 0.345)), WYCKOFF,
+        "ZnO-zincite",
+        186,
+        _hexagonal(3.2495, 5.2069),
+        (("Zn", 1 / 3, 2 / 3, 0), ("O", 1 / 3, 2 / 3, 0.345)),
+        WYCKOFF,
     ),
 )
 """The library by space group and chemistry; see :func:`library`."""

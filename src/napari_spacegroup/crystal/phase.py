@@ -354,7 +354,7 @@ def _lattice(
     basis: NDArray[np.float64],
 ) -> tuple[float, float, float, float, float, float]:
     metric = basis.T @ basis
-    a, b, c = (float(x) for x in np.sqrt(np.diag(metric)))
+    a, b, c = (round(float(x), 10) for x in np.sqrt(np.diag(metric)))
     cosines = [metric[1, 2] / (b * c), metric[0, 2] / (a * c), metric[0, 1] / (a * b)]
-    alpha, beta, gamma = (float(x) for x in np.degrees(np.arccos(cosines)))
+    alpha, beta, gamma = (round(float(x), 10) for x in np.degrees(np.arccos(cosines)))
     return a, b, c, alpha, beta, gamma

@@ -274,7 +274,7 @@ def identify(operations: gemmi.GroupOps) -> Setting:
 @cache
 def _listed_settings() -> dict[str, Setting]:
     """Return the settings of gemmi's table by extended Hermann-Mauguin symbol."""
-    settings = {}
+    settings: dict[str, Setting] = {}
     for entry in gemmi.spacegroup_table():
         standard = standard_setting(entry.number)
         to_reference = entry.basisop.inverse()
@@ -288,8 +288,7 @@ def _listed_settings() -> dict[str, Setting]:
 def _axis_changes() -> tuple[gemmi.Op, ...]:
     """Return right-handed changes of axes; the plainest, which keep the volume, first."""
     linear: dict[tuple[int, ...], gemmi.Op] = {}
-    permutations = [gemmi.Op(t) for t in
-                    ("x,y,z", "y,z,x", "z,x,y", "y,x,-z", "x,z,-y", "z,y,-x")]
+    permutations = [gemmi.Op(t) for t in ("x,y,z", "y,z,x", "z,x,y", "y,x,-z", "x,z,-y", "z,y,-x")]
     bases = {entry.basisop.inverse().triplet() for entry in gemmi.spacegroup_table()}
     bases |= {"x+y,-x+y,z", "1/2*x+1/2*y,-1/2*x+1/2*y,z"}
     for triplet in sorted(bases, key=len):
