@@ -33,9 +33,6 @@ class FakeMap:
         assert level == "space_group"
         return [ROW]
 
-    def report(self) -> dict[str, str]:
-        return {"scan": self.scan_name}
-
     def save(self, path: Path) -> None:
         path.write_bytes(b"map")
 
@@ -65,6 +62,9 @@ class FakeWorkflows:
     def classify(self, *args, **kwargs):
         self._record("classify", args, kwargs)
         return FakeMap()
+
+    def map_report(self, result):
+        return {"scan": result.scan_name}
 
     def demo(self, *args, **kwargs):
         self._record("demo", args, kwargs)
@@ -111,7 +111,7 @@ def test_classify_passes_everything_on_and_writes_both_files(workflows, tmp_path
 
 def test_classify_leaves_the_device_to_the_library(workflows, tmp_path):
     assert cli.main(["classify", "s", "--model", "m", "--out", str(tmp_path / "a.h5")]) == 0
-    assert workflows.calls[0][2] == {"device": None, "batch_size": 256}
+    assert workflows.calls[0][2] == {"device": "auto", "batch_size": 256}
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_evaluate_on_phases_writes_the_whole_report(workflows, tmp_path, capsys)
         "condition": "hard",
         "patterns_per_phase": 7,
         "seed": 0,
-        "device": None,
+        "device": "auto",
         "batch_size": 256,
     }
     assert json.loads(report.read_text()) == {

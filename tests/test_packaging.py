@@ -201,6 +201,14 @@ def test_manifest_names_commands_that_exist(repository: Path) -> None:
         assert any(re.search(rf"\b{name}\b", text) for text in texts), command
 
 
+def test_the_window_that_the_demo_offers_exists(repository: Path) -> None:
+    contributions = yaml.safe_load((repository / "napari.yaml").read_text())["contributions"]
+    text = (repository / ".ci" / "offer_window.py").read_text()
+    assert [s["key"] for s in contributions["sample_data"] if f'"{s["key"]}"' in text]
+    for widget in contributions["widgets"]:
+        assert f'"{widget["display_name"]}"' in text
+
+
 def test_version_comes_from_the_file() -> None:
     assert metadata.version("napari-spacegroup") == napari_spacegroup.__version__
 

@@ -156,13 +156,13 @@ def _classify(options: argparse.Namespace) -> int:
         result = workflows.classify(
             options.scan,
             spec.model,
-            device=None if spec.device == "auto" else spec.device,
+            device=spec.device,
             batch_size=spec.batch_size,
             on_event=line.show,
         )
     result.save(options.out)
     if options.json is not None:
-        _write_json(options.json, result.report())
+        _write_json(options.json, workflows.map_report(result))
     _print_summary(result)
     return EXIT_OK
 
@@ -212,7 +212,7 @@ def _evaluate(options: argparse.Namespace) -> int:
             condition=spec.condition,
             patterns_per_phase=spec.patterns_per_phase,
             seed=spec.seed,
-            device=None if spec.device == "auto" else spec.device,
+            device=spec.device,
             batch_size=spec.batch_size,
             on_event=line.show,
         )

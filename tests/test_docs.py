@@ -1,0 +1,69 @@
+"""What the README and the docs show, done."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from napari_spacegroup.config import SimulateSpec
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    text = path.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.slow
+def test_ten_lines_of_the_readme_run(repository: Path, tmp_path: Path, monkeypatch) -> None:
+    import kikuchipy
+
+    source = Path(kikuchipy.__file__).parent / "data/kikuchipy_h5ebsd/patterns.h5"
+    shutil.copy(source, tmp_path / "scan.h5")
+    monkeypatch.chdir(tmp_path)
+    (code,) = blocks(repository / "README.md", "python")
+    assert len(code.strip().splitlines()) <= 12
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["labels"].shape == (3, 3)
+    assert names["laue"].sum(-1) == pytest.approx(1, abs=1e-5)
+    assert (tmp_path / "map.h5").is_file()
+
+
+def test_yaml_of_the_docs_is_a_valid_spec(repository: Path, tmp_path: Path) -> None:
+    (text,) = blocks(repository / "docs" / "index.md", "yaml")
+    (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
+    spec = SimulateSpec.from_yaml(tmp_path / "spec.yaml")
+    assert len(spec.phases) == 2
+
+
+def test_links_lead_somewhere(repository: Path) -> None:
+    pages = [repository / "README.md", *(repository / "docs").rglob("*.md")]
+    missing = [
+        f"{page.relative_to(repository)}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not missing
+
+
+def test_floors_of_the_docs_are_those_of_the_boundary_test(repository: Path) -> None:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    spec = spec_from_file_location("boundary", repository / "tests" / "test_boundary.py")
+    boundary = module_from_spec(spec)
+    spec.loader.exec_module(boundary)
+    page = (repository / "docs" / "conventions.md").read_text(encoding="utf-8")
+    drawn = {
+        room: int(floor)
+        for floor, cells in re.findall(
+            r"^\| (\d) \| (.*?) \|$", page.split("## Floors")[1], flags=re.MULTILINE
+        )
+        for room in re.findall(r"`(\w+)`", cells)
+    }
+    assert drawn
+    assert {room: boundary.FLOORS[room] for room in drawn} == drawn
+    assert set(boundary.rooms()) - {"_version"} <= set(drawn)
