@@ -1,0 +1,85 @@
+"""Whether a pixel has an answer, and if not, why.
+
+Measured patterns go wrong: a blanked beam gives a constant picture, a division by a dead
+background gives NaN. Such a pixel never gets a class.
+"""
+
+from __future__ import annotations
+
+import enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONSTANT_SHARE = 0.99
+"""A pattern is constant where at least this share of its pixels has one and the same value.
+
+A blanked or saturated frame with a few hot pixels is as empty as one without. Of 785 + 18
+measured patterns that we looked at, none had more than 0.35 in one value.
+"""
+
+_N_PROBE = 7
+
+
+class PixelStatus(enum.IntEnum):
+    """Whether a pixel has an answer; the values stand in saved maps."""
+
+    OK = 0
+    PENDING = 1
+    CONSTANT = 2
+    NOT_FINITE = 3
+    MISSING = 4
+
+    @property
+    def reason(self) -> str:
+        """Return a sentence for a person; empty for a pixel that has an answer."""
+        return _REASONS[self]
+
+
+_REASONS = {
+    PixelStatus.OK: "",
+    PixelStatus.PENDING: "not computed yet",
+    PixelStatus.CONSTANT: "the pattern is constant (beam blanked, detector dead or saturated)",
+    PixelStatus.NOT_FINITE: (
+        "the pattern holds NaN or infinite values, or numbers too large to compute with"
+    ),
+    PixelStatus.MISSING: "there is no pattern for this pixel (frame lost or not written)",
+}
+
+
+def pattern_status(
+    patterns: NDArray[np.generic], mask: NDArray[np.bool_] | None = None
+) -> NDArray[np.uint8]:
+    """Return which patterns can be classified.
+
+    Parameters
+    ----------
+    patterns
+        Shape ``(n, rows, columns)``, real numbers of any kind.
+    mask
+        True inside the screen, shape ``(rows, columns)``; what is outside does not count.
+
+    Returns
+    -------
+    status
+        Shape ``(n,)``, uint8: ``OK``, ``CONSTANT`` or ``NOT_FINITE``.
+    """
+    flat = patterns.reshape(len(patterns), -1)
+    if mask is not None:
+        flat = flat[:, np.ravel(mask)]
+    status = np.full(len(flat), PixelStatus.OK, np.uint8)
+    if flat.shape[1] == 0:
+        status[:] = PixelStatus.CONSTANT
+        return status
+    # A value that 99 % of the pixels share is at one of seven places, but for 1 case in 10^14.
+    probes = np.linspace(0, flat.shape[1] - 1, _N_PROBE).astype(int)
+    needed = CONSTANT_SHARE * flat.shape[1]
+    for probe in probes:
+        share = np.count_nonzero(flat == flat[:, probe : probe + 1], axis=1)
+        status[share >= needed] = PixelStatus.CONSTANT
+    if np.issubdtype(flat.dtype, np.inexact):
+        low, high = flat.min(axis=1), flat.max(axis=1)  # NaN and infinity pass through both
+        is_flat = high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
+        status[is_flat] = PixelStatus.CONSTANT
+        status[~(np.isfinite(low) & np.isfinite(high))] = PixelStatus.NOT_FINITE
+    return status

@@ -1,0 +1,50 @@
+"""Where a result comes from: spec, versions, data and model, as values that JSON can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from .._version import __version__
+
+_PARTS = ("numpy", "torch", "h5py", "dask", "kikuchipy", "orix")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of this package and of those that shape a result."""
+    found = {"napari-spacegroup": __version__}
+    for part in _PARTS:
+        try:
+            found[part] = version(part)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def now() -> str:
+    """Return date and time, UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def as_plain(value: Any) -> Any:
+    """Return a value as JSON can hold it.
+
+    Numpy values and tuples become plain ones, numbers that are not finite None, and what
+    JSON does not know its text.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): as_plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [as_plain(part) for part in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return as_plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return str(value)

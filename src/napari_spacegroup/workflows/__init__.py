@@ -1,0 +1,38 @@
+"""The verbs: each takes a scan, phases or a spec, and gives a result.
+
+The command line, the docks and scripts call the same functions. Names are loaded when
+they are first used, so that a verb needs its own parts alone. A module never has the name
+of a verb: importing it would put the module in the place of the function.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..infer import load_map
+    from .classify_scan import classify, map_report
+    from .demo_scan import demo, demo_scan_path
+
+_NAMES = {
+    "classify": "classify_scan",
+    "demo": "demo_scan",
+    "demo_scan_path": "demo_scan",
+    "load_map": "classify_scan",
+    "map_report": "classify_scan",
+}
+
+__all__ = ["classify", "demo", "demo_scan_path", "load_map", "map_report"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_NAMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
