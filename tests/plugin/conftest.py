@@ -20,7 +20,7 @@ PATTERN_SHAPE = (16, 20)
 
 
 class FakeModel:
-    """Reads the class off a pattern's left edge, as :func:`make_patterns` wrote it there."""
+    """Reads the class off a pattern's left edge, as :func:`patterns_of` wrote it there."""
 
     name = "fake-cubic"
     classes = CLASSES
@@ -93,7 +93,7 @@ class FakeProvider:
         return model.predict(pattern[None])[0]
 
 
-def make_patterns(shape=SCAN_SHAPE, pattern_shape=PATTERN_SHAPE):
+def patterns_of(shape=SCAN_SHAPE, pattern_shape=PATTERN_SHAPE):
     """Class index at [0, 0], confidence in percent at [0, 1]; the last pattern is constant."""
     rng = np.random.default_rng(3)
     data = rng.integers(60, 200, (*shape, *pattern_shape), dtype=np.uint8)
@@ -104,19 +104,30 @@ def make_patterns(shape=SCAN_SHAPE, pattern_shape=PATTERN_SHAPE):
     return data
 
 
-def make_scan(**facts):
-    facts = {"name": "Steel", "step": (0.5, 0.25), "step_unit": "um"} | facts
-    return PatternScan.from_array(make_patterns(), **facts)
+@pytest.fixture
+def make_patterns():
+    return patterns_of
 
 
 @pytest.fixture
-def scan():
+def make_scan():
+    def make(**facts):
+        facts = {"name": "Steel", "step": (0.5, 0.25), "step_unit": "um"} | facts
+        return PatternScan.from_array(patterns_of(), **facts)
+
+    return make
+
+
+@pytest.fixture
+def scan(make_scan):
     return make_scan()
 
 
 @pytest.fixture
 def provider():
-    return FakeProvider()
+    provider = FakeProvider()
+    yield provider
+    provider.gate.set()
 
 
 @pytest.fixture

@@ -158,7 +158,7 @@ class ClassifyController:
         state, provider, bridge = self.state, self._provider, self._bridge
         layer = self.presenter.layer_named(state.layer)
         if state.why_not_classify or layer is None:
-            state.message = state.why_not_classify
+            state.say(state.why_not_classify)
             return
         try:
             scan = scan_of(layer)
@@ -189,7 +189,8 @@ class ClassifyController:
         )
         self._runner = runner
         self._started = time.monotonic()
-        state.done, state.total, state.message = 0, scan.n_patterns, f"Loading the model {name}"
+        state.done, state.total = 0, scan.n_patterns
+        state.say(f"Loading the model {name}")
         state.job = JobState.PREPARING
         runner.start()
 
@@ -197,7 +198,7 @@ class ClassifyController:
         """Ask the job to stop; what is computed stays."""
         if self._runner is not None and self.state.is_busy:
             self.state.job = JobState.FINISHING
-            self.state.message = "Cancelling"
+            self.state.say("Cancelling")
             self._runner.cancel()
 
     def abandon(self, timeout: float = 0.0) -> None:
@@ -227,13 +228,13 @@ class ClassifyController:
             elif isinstance(event, Progress):
                 self.state.done, self.state.total = event.done, event.total
                 if event.message and self.state.job is not JobState.FINISHING:
-                    self.state.message = event.message
+                    self.state.say(event.message)
             elif isinstance(event, Done):
                 if event.result is not None and self.presenter.layer is not None:
                     self.presenter.replace(event.result)
                 is_dirty = False
             elif isinstance(event, Failed):
-                self.state.message = str(event.error) or type(event.error).__name__
+                self.state.say(str(event.error) or type(event.error).__name__, is_alert=True)
             elif isinstance(event, JobState):
                 self._on_job_state(event)
         if is_dirty:
@@ -264,7 +265,7 @@ class ClassifyController:
 
     def _finish(self, job: JobState, message: str) -> None:
         self.presenter.update_legend()
-        self.state.message = message
+        self.state.say(message, is_alert=job is JobState.FAILED)
         self.state.job = job
 
 

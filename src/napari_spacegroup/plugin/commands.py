@@ -23,4 +23,4 @@ def classify_layer(viewer: Viewer) -> None:
     if active is not None and any(c.key == active.name for c in state.layers):
         state.layer = active.name
         if why_not_scan(active):
-            state.message = why_not_scan(active)
+            state.say(why_not_scan(active), is_alert=True)

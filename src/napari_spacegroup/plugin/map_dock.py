@@ -184,6 +184,7 @@ class MapDock(QWidget):
             "device",
             "job",
             "message",
+            "is_alert",
             "map_name",
             "batch_size",
         ):
@@ -229,11 +230,10 @@ class MapDock(QWidget):
     def _show_message(self) -> None:
         state = self.state
         why = "" if state.hint or state.is_busy else state.why_not_classify
-        failed = state.job is JobState.FAILED and bool(state.message)
-        text = f"⚠ {state.message}" if failed else state.message or why
+        text = f"⚠ {state.message}" if state.is_alert else state.message or why
         self.message.setText(text)
         self.message.setVisible(bool(text))
-        name = "alert" if failed else "hint"
+        name = "alert" if state.is_alert else "hint"
         if self.message.objectName() != name:
             self.message.setObjectName(name)
             self.message.style().polish(self.message)

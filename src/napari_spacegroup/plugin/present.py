@@ -122,7 +122,7 @@ class MapPresenter:
         attach_hover(layer)
         viewer.layers.selection.active = layer
         if frame.units != ("pixel", "pixel"):
-            viewer.scale_bar.visible = True
+            show_scale_bar(viewer)
         self.state.map_name = layer.name
 
     def open_navigation(
@@ -195,14 +195,14 @@ class MapPresenter:
     def save(self, path: Path) -> None:
         """Save the shown map; a failure appears in the state's message."""
         if self.result is None or self.state.why_not_save:
-            self.state.message = self.state.why_not_save
+            self.state.say(self.state.why_not_save)
             return
         try:
             self.result.save(path)
         except (SpaceGroupError, OSError) as error:
-            self.state.message = str(error)
+            self.state.say(str(error), is_alert=True)
         else:
-            self.state.message = f"Saved {path.name}"
+            self.state.say(f"Saved {path.name}")
 
     def _on_view(self, *_: Any) -> None:
         layer, result, state = self.layer, self.result, self.state
@@ -221,6 +221,12 @@ class MapPresenter:
             self.confidence.metadata = {**kept, VIEW_KEY: replace(view, kind="confidence")}
         self.repaint()
         self.update_legend()
+
+
+def show_scale_bar(viewer: Viewer) -> None:
+    """Show the scale bar, wherever this version of napari keeps it."""
+    overlays = getattr(getattr(viewer, "canvas", None), "overlays", None)
+    (viewer if overlays is None else overlays).scale_bar.visible = True
 
 
 def _add(viewer: Viewer, data: Any, keywords: dict[str, Any], kind: str) -> napari.layers.Layer:

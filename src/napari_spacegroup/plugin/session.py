@@ -60,7 +60,7 @@ class Session:
         self._docks[token] = name
         self.pattern.start()
         if not self.map_state.models:
-            self.map_state.message = "Looking for models"
+            self.map_state.say("Looking for models")
             self._aide.ask("models", self.provider.models)
             self._aide.ask("devices", self.provider.devices)
         return token
@@ -90,7 +90,7 @@ class Session:
             if answer.kind == QUESTION:
                 self.pattern.receive(answer)
             elif answer.error is not None:
-                self.map_state.message = f"No {answer.kind}: {answer.error}"
+                self.map_state.say(f"No {answer.kind}: {answer.error}", is_alert=True)
             elif answer.kind == "models":
                 self._on_models(answer.value)
             elif answer.kind == "devices":
@@ -103,7 +103,7 @@ class Session:
         if state.model not in usable:
             state.model = usable[0] if usable else ""
         if state.message == "Looking for models":
-            state.message = ""
+            state.say("")
 
 
 _sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()

@@ -62,6 +62,8 @@ class MapState:
         Patterns per forward pass.
     job, done, total, message
         State of the job, patterns done of a total, and one line about it.
+    is_alert
+        Whether the message says that something went wrong.
     levels, level, threshold
         Symmetry level shown, and the least confidence for which a pixel is named.
     legend
@@ -85,12 +87,18 @@ class MapState:
     done: int = 0
     total: int = 0
     message: str = ""
+    is_alert: bool = False
     levels: tuple[Choice, ...] = ()
     level: str = "space_group"
     threshold: float = 0.0
     legend: tuple[LegendRow, ...] = ()
     map_name: str = ""
     hover: str = ""
+
+    def say(self, message: str, *, is_alert: bool = False) -> None:
+        """Show a message; an alert stands out."""
+        self.is_alert = is_alert and bool(message)
+        self.message = message
 
     def chosen(self, name: str) -> Choice | None:
         """Return the chosen entry of ``"layer"``, ``"model"``, ``"device"`` or ``"level"``."""
