@@ -57,8 +57,8 @@ class ScheduleSpec(Spec):
     learning_rate: float = quantity(1e-3, "1", "Highest learning rate.", gt=0, le=1)
     weight_decay: float = quantity(0.05, "1", "Decoupled weight decay of AdamW.", ge=0, le=1)
     warmup: float = quantity(0.03, "1", "Share of the steps with a rising rate.", ge=0, le=0.5)
-    direction_weight: float = quantity(
-        2.0, "1", "Weight of the second task, the crystal direction of each cell.", ge=0, le=100
+    plane_weight: float = quantity(
+        2.0, "1", "Weight of the second task, the crystal plane of each line.", ge=0, le=100
     )
     label_smoothing: float = quantity(0.05, "1", "Share given to all classes.", ge=0, lt=0.5)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(

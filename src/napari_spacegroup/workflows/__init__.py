@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from ..infer import load_map
     from .classify_scan import classify, map_report
     from .demo_scan import demo, demo_scan_path
+    from .evaluate_model import evaluate
+    from .simulate_phases import simulate
+    from .train_model import train
 
 _NAMES = {
     "classify": "classify_scan",
     "demo": "demo_scan",
     "demo_scan_path": "demo_scan",
+    "evaluate": "evaluate_model",
     "load_map": "classify_scan",
     "map_report": "classify_scan",
+    "simulate": "simulate_phases",
+    "train": "train_model",
 }
 
-__all__ = ["classify", "demo", "demo_scan_path", "load_map", "map_report"]
+__all__ = ["classify", "demo", "demo_scan_path", "evaluate", "load_map", "map_report", "simulate",
+           "train"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,22 @@
+"""Training, metrics and calibration. Needs torch, numpy and pydantic alone."""
+
+from .batches import TrainingBatches, condition_batch
+from .masterset import MasterRecord, MasterSet, split_by_prototype
+from .metrics import coverage_risk, expected_calibration_error, fit_temperature
+from .train import TrainDone, TrainEvent, TrainStep, Validation, train_events
+
+__all__ = [
+    "MasterRecord",
+    "MasterSet",
+    "TrainDone",
+    "TrainEvent",
+    "TrainStep",
+    "TrainingBatches",
+    "Validation",
+    "condition_batch",
+    "coverage_risk",
+    "expected_calibration_error",
+    "fit_temperature",
+    "split_by_prototype",
+    "train_events",
+]

@@ -1,0 +1,381 @@
+"""Training as a stream of events: it can be watched, cancelled, killed and resumed.
+
+Needs torch, numpy and pydantic alone, so that it runs on a bare GPU node.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .._version import __version__
+from ..config import TrainSpec
+from ..errors import ModelError
+from ..imaging import InputContract
+from ..jobs.cancel import CancelToken
+from ..models import BandNet, Model, ModelCard, build
+from ..simulate.detector import Appearance, GeometryRange
+from .batches import Batch, TrainingBatches, condition_batch, sector_planes
+from .checkpoint import TrainState, load_checkpoint, save_checkpoint
+from .masterset import MasterSet, split_by_prototype
+from .metrics import fit_temperature
+
+log = logging.getLogger(__name__)
+CHECKPOINT_NAME = "checkpoint.safetensors"
+AVERAGE_DECAY = 0.998
+
+
+@dataclass(frozen=True)
+class TrainStep:
+    """Losses since the last such event.
+
+    Parameters
+    ----------
+    step, steps
+        Steps done and planned.
+    loss, plane_loss
+        Mean cross entropy [nat] and mean loss of the second task.
+    accuracy
+        On the randomised training patterns.
+    seconds
+        Time trained [s].
+    """
+
+    step: int
+    steps: int
+    loss: float
+    plane_loss: float
+    accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Score on structures that training does not see, standard condition.
+
+    Parameters
+    ----------
+    step
+        Steps done.
+    accuracy
+        Mean over the space groups.
+    loss
+        Cross entropy [nat].
+    """
+
+    step: int
+    accuracy: float
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrainDone:
+    """The end of training.
+
+    Parameters
+    ----------
+    model
+        The averaged network with its card, saved already.
+    is_cancelled
+        True where it was stopped early.
+    """
+
+    model: Model
+    is_cancelled: bool
+
+
+TrainEvent = TrainStep | Validation | TrainDone
+
+
+def train_events(
+    spec: TrainSpec,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    cancel: CancelToken | None = None,
+    masters: MasterSet | None = None,
+    report_every: int = 50,
+) -> Iterator[TrainEvent]:
+    """Train a network and save it as a model.
+
+    Parameters
+    ----------
+    spec
+        What to train on and how.
+    out
+        Folder of the model; checkpoints go there too.
+    resume
+        Go on from the checkpoint in ``out``, if there is one.
+    cancel
+        Ends training after the present batch; what is learnt by then is saved.
+    masters
+        Master patterns already in memory, instead of those that the spec names.
+    report_every
+        Steps between two :class:`TrainStep` events.
+
+    Yields
+    ------
+    event
+        Steps, validations, and :class:`TrainDone` at the end.
+
+    Raises
+    ------
+    ModelError
+        If a class has no structure, or the checkpoint belongs to another network.
+    """
+    session = _Session(spec, Path(out), masters, resume)
+    yield from session.run(cancel or CancelToken(), report_every)
+
+
+class _Session:
+    """The parts of one training run."""
+
+    def __init__(self, spec: TrainSpec, out: Path, masters: MasterSet | None, resume: bool) -> None:
+        self.spec, self.out = spec, out
+        out.mkdir(parents=True, exist_ok=True)
+        device = spec.device
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(device)
+        masters = MasterSet.load(spec.masters) if masters is None else masters
+        present = tuple(int(g) for g in np.unique(masters.space_groups))
+        self.classes = tuple(sorted(spec.classes or present))
+        missing = sorted(set(self.classes) - set(present))
+        if missing:
+            raise ModelError(
+                f"no master pattern of space groups {missing}; the set holds {list(present)}"
+            )
+        masters = masters.subset(np.flatnonzero(np.isin(masters.space_groups, self.classes)))
+        self.training, self.validation = _split(masters, spec)
+        size = spec.network.input_size
+        self.contract = InputContract(shape=(size, size))
+        torch.manual_seed(spec.seed)
+        self.options = _network_options(spec)
+        self.network = build(spec.network.architecture, len(self.classes), **self.options)
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = copy.deepcopy(self.network).eval()
+        schedule = spec.schedule
+        self.optimiser = torch.optim.AdamW(
+            self.network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
+        )
+        self.generator = torch.Generator(self.device).manual_seed(spec.seed + 1)
+        self.batches = TrainingBatches(
+            self.training,
+            self.classes,
+            geometry=_geometry(spec),
+            appearance=_appearance(spec.appearance),
+            contract=self.contract,
+            generator=self.generator,
+        )
+        self.step, self.seconds = 0, 0.0
+        checkpoint = out / CHECKPOINT_NAME
+        if resume and checkpoint.exists():
+            state = load_checkpoint(
+                checkpoint, self.network, self.average, self.optimiser, self.generator
+            )
+            self.step, self.seconds = state.step, state.seconds
+            log.info("resumed at step %d", self.step)
+
+    def run(self, cancel: CancelToken, report_every: int) -> Iterator[TrainEvent]:
+        schedule = self.spec.schedule
+        sums = np.zeros(3)
+        count = 0
+        last = time.monotonic()
+        while self._share_done() < 1 and not cancel.is_cancelled:
+            sums += self._one_step()
+            count += 1
+            now = time.monotonic()
+            self.seconds += now - last
+            last = now
+            if self.step % report_every == 0:
+                loss, plane, accuracy = sums / count
+                yield TrainStep(self.step, schedule.steps, loss, plane, accuracy, self.seconds)
+                sums, count = np.zeros(3), 0
+            if self.step % schedule.evaluate_every == 0:
+                self._checkpoint()
+                if len(self.validation):
+                    yield self._validate()
+                last = time.monotonic()
+        self._checkpoint()
+        model = self._finish()
+        yield TrainDone(model, cancel.is_cancelled)
+
+    def _share_done(self) -> float:
+        schedule = self.spec.schedule
+        share = self.step / schedule.steps
+        return max(share, self.seconds / schedule.seconds) if schedule.seconds else share
+
+    def _one_step(self) -> np.ndarray[Any, Any]:
+        schedule = self.spec.schedule
+        done = self._share_done()
+        rate = schedule.learning_rate * min(1.0, done / max(schedule.warmup, 1e-9) + 0.01)
+        rate *= 0.5 * (1 + math.cos(math.pi * done)) + 2e-3
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        batch = self.batches.draw(schedule.batch_size)
+        self.network.train()
+        with _precision(schedule.precision, self.device):
+            logits, plane_loss = self._forward(batch)
+            loss = functional.cross_entropy(
+                logits.float(), batch.labels, label_smoothing=schedule.label_smoothing
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        total = loss + schedule.plane_weight * plane_loss
+        if not torch.isfinite(total):
+            raise ModelError(
+                f"the loss is {total.item()} at step {self.step}; lower the learning rate "
+                f"({schedule.learning_rate})"
+            )
+        total.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.step += 1
+        self._update_average()
+        hits = (logits.argmax(-1) == batch.labels).float().mean()
+        return np.array([loss.item(), float(plane_loss.detach()), hits.item()])
+
+    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
+        if not isinstance(self.network, BandNet) or not self.spec.schedule.plane_weight:
+            return self.network(inputs), torch.zeros((), device=self.device)
+        logits, planes = self.network.with_planes(inputs)
+        angle, distance = self.network.plane_lines(*planes.shape[2:])
+        target = sector_planes(batch.geometry, batch.rotations, angle, distance)
+        return logits, functional.smooth_l1_loss(planes.float(), target)
+
+    def _update_average(self) -> None:
+        decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
+        state = self.network.state_dict()
+        with torch.no_grad():
+            for key, value in self.average.state_dict().items():
+                if value.is_floating_point():
+                    value.lerp_(state[key], 1 - decay)
+                else:
+                    value.copy_(state[key])
+
+    def _held_logits(self, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
+        generator = torch.Generator(self.device).manual_seed(seed)
+        indices = torch.arange(len(self.validation)).repeat_interleave(per_structure)
+        groups = self.validation.space_groups
+        labels = torch.tensor([self.classes.index(int(groups[i])) for i in indices])
+        logits = []
+        with torch.inference_mode():
+            for part in indices.split(256):
+                inputs, _ = condition_batch(
+                    self.validation, part, "standard", self.contract, generator
+                )
+                logits.append(self.average(inputs).float().cpu())
+        return torch.cat(logits), labels
+
+    def _validate(self) -> Validation:
+        logits, labels = self._held_logits(16, seed=1)
+        hits = (logits.argmax(-1) == labels).float()
+        balanced = np.mean([hits[labels == k].mean().item() for k in labels.unique()])
+        loss = functional.cross_entropy(logits, labels).item()
+        return Validation(self.step, float(balanced), loss)
+
+    def _checkpoint(self) -> None:
+        state = TrainState(self.step, self.seconds, self.spec.model_dump_json())
+        save_checkpoint(
+            self.out / CHECKPOINT_NAME, state, self.network, self.average, self.optimiser,
+            self.generator,
+        )  # fmt: skip
+
+    def _finish(self) -> Model:
+        temperature = 1.0
+        if len(self.validation):
+            temperature = fit_temperature(*self._held_logits(64, seed=2))
+        card = ModelCard(
+            name=self.spec.name,
+            technique=self.spec.technique,
+            classes=self.classes,
+            architecture=self.spec.network.architecture,
+            options=self.options,
+            input=self.contract,
+            temperature=temperature,
+            package_version=__version__,
+            training={
+                "spec": self.spec.model_dump(mode="json", exclude={"masters"}),
+                "structures": len(self.training),
+                "structures_per_class": {
+                    str(c): int((self.training.space_groups == c).sum()) for c in self.classes
+                },
+                "held_out": [
+                    {"name": r.name, "space_group": r.space_group, "prototype": r.prototype}
+                    for r in self.validation.records
+                ],
+                "steps": self.step,
+                "patterns": self.step * self.spec.schedule.batch_size,
+                "seconds": round(self.seconds, 1),
+                "hardware": _hardware(self.device),
+                "torch": torch.__version__,
+            },
+        )
+        model = Model(self.average, card)
+        model.save(self.out)
+        return model
+
+
+def _split(masters: MasterSet, spec: TrainSpec) -> tuple[MasterSet, MasterSet]:
+    if spec.validation:
+        held = MasterSet.load(spec.validation)
+        known = np.isin(held.space_groups, np.unique(masters.space_groups))
+        return masters, held.subset(np.flatnonzero(known))
+    train, drawn = split_by_prototype(
+        masters.records, spec.validation_share, spec.seed, by=spec.split_by
+    )
+    return masters.subset(train), masters.subset(drawn)
+
+
+def _network_options(spec: TrainSpec) -> dict[str, Any]:
+    width = spec.network.width
+    if spec.network.architecture == "bandnet":
+        return {
+            "widths": [width, 2 * width, 4 * width, 6 * width],
+            "side": spec.network.input_size,
+        }
+    return {"width": width}
+
+
+def _geometry(spec: TrainSpec) -> GeometryRange:
+    scope = spec.microscope
+    return GeometryRange(
+        pcx=scope.pattern_center_x, pcy=scope.pattern_center_y, pcz=scope.pattern_center_z,
+        sample_tilt=scope.sample_tilt, detector_tilt=scope.detector_tilt, azimuthal=(-3.0, 3.0),
+    )  # fmt: skip
+
+
+def _appearance(strength: float) -> Appearance:
+    full = Appearance()
+    scaled = {
+        name: getattr(full, name) * strength
+        for name in ("blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field",
+                     "offset_field", "background")
+    }  # fmt: skip
+    return full.model_copy(update=scaled)
+
+
+def _precision(precision: str, device: torch.device) -> Any:
+    if precision == "auto":
+        precision = "bfloat16" if device.type == "cuda" else "float32"
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(device.type, dtype=getattr(torch, precision))
+
+
+def _hardware(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"

@@ -1,0 +1,24 @@
+"""Networks, their cards and where models are found. Needs torch and numpy alone."""
+
+from .architectures import architecture_names, build
+from .bandnet import BandNet
+from .card import ModelCard
+from .model import Model, read_model
+from .resnet import ResNet
+from .zoo import check_model, find_model, list_models, load_model, model_folders, show_model
+
+__all__ = [
+    "BandNet",
+    "Model",
+    "ModelCard",
+    "ResNet",
+    "architecture_names",
+    "build",
+    "check_model",
+    "find_model",
+    "list_models",
+    "load_model",
+    "model_folders",
+    "read_model",
+    "show_model",
+]

@@ -1,0 +1,50 @@
+"""Which network a card names, and how it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from ..errors import ModelError
+from .bandnet import BandNet
+from .resnet import LAYERS, ResNet
+
+
+def architecture_names() -> tuple[str, ...]:
+    """Return the architectures that :func:`build` knows."""
+    return ("bandnet", *(f"resnet{depth}" for depth in LAYERS))
+
+
+def build(architecture: str, classes: int, **options: Any) -> nn.Module:
+    """Return a new network.
+
+    Parameters
+    ----------
+    architecture
+        One of :func:`architecture_names`.
+    classes
+        Number of outputs.
+    **options
+        Of the constructor.
+
+    Raises
+    ------
+    ModelError
+        If the architecture or an option is unknown.
+    """
+    makers: dict[str, Callable[..., nn.Module]] = {"bandnet": BandNet}
+    for depth in LAYERS:
+        makers[f"resnet{depth}"] = lambda classes, depth=depth, **rest: ResNet(
+            depth, classes, **rest
+        )
+    if architecture not in makers:
+        raise ModelError(
+            f"unknown architecture {architecture!r}; known are {', '.join(makers)}; "
+            "the model may come from a newer version of this package"
+        )
+    try:
+        return makers[architecture](classes=classes, **options)
+    except TypeError as error:
+        raise ModelError(f"{architecture} does not take these options: {error}") from error

@@ -1,0 +1,148 @@
+"""``simulate``: phases and a microscope give master patterns or EBSD patterns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import SimulateSpec
+from ..config.simulate import EbsdOutput
+from ..crystal.phase import Phase
+from ..errors import CancelledError, PhaseError, SpecError
+from ..infer.whole_file import whole_file
+from ..jobs import CancelToken, Done, Event, Progress
+from ..learn.masterset import MasterRecord, MasterSet
+from ..simulate import MasterCache, MasterFailed, MasterPattern, simulate_many
+
+
+def simulate(
+    spec: SimulateSpec | str | Path,
+    out: str | Path,
+    *,
+    cancel: CancelToken | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Path:
+    """Simulate phases and write the result to one file.
+
+    Parameters
+    ----------
+    spec
+        A spec, or the YAML file of one.
+    out
+        ``.npz``: a set of master patterns that ``train`` takes, or EBSD patterns with
+        labels. ``.h5``: the master pattern of a single phase, all energies kept.
+    cancel
+        Ends the simulation; nothing is written.
+    on_event
+        Called with ``Progress`` events.
+
+    Returns
+    -------
+    out
+        The file.
+
+    Raises
+    ------
+    PhaseError
+        If a phase can't be read or simulated.
+    SpecError
+        If the file type does not fit what is asked.
+    ResultError
+        If it can't be written.
+    CancelledError
+        If it was cancelled.
+    """
+    if not isinstance(spec, SimulateSpec):
+        spec = SimulateSpec.from_yaml(spec)
+    out = Path(out)
+    phases = _read_phases(spec.phases)
+    is_single = out.suffix in (".h5", ".hdf5")
+    if is_single and (len(phases) > 1 or isinstance(spec.output, EbsdOutput)):
+        raise SpecError(
+            f"{out.name} can hold one master pattern; for {len(phases)} phases or for EBSD "
+            "patterns give a name that ends in .npz"
+        )
+    masters = _masters(spec, phases, cancel or CancelToken(), on_event)
+    if is_single:
+        masters[0].save(out)
+        return out
+    arrays = [_hemispheres(m) for m in masters]
+    records = [
+        MasterRecord(m.phase_name, m.space_group, energy=float(m.energies @ m.weights)
+                     / float(m.weights.sum()), voltage=spec.master.voltage)
+        for m in masters
+    ]  # fmt: skip
+    content = MasterSet.from_arrays(arrays, records, size=arrays[0].shape[-1])
+    if isinstance(spec.output, EbsdOutput):
+        _write_patterns(out, content, spec.output, spec.seed)
+    else:
+        with whole_file(out) as file:
+            content.save(file)
+    return out
+
+
+def _read_phases(paths: Sequence[Path]) -> list[Phase]:
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(path.glob("*.cif")) if path.is_dir() else [path]
+        if not found:
+            raise PhaseError(f"no CIF file in {path}; give a folder with one CIF per phase")
+        files += found
+    return [Phase.from_cif(file) for file in files]
+
+
+def _hemispheres(master: MasterPattern) -> NDArray[np.float32]:
+    """Return one hemisphere where the other is its inverse, else both."""
+    sheets = master.weighted()
+    return sheets[:1] if master.is_centrosymmetric else sheets
+
+
+def _masters(
+    spec: SimulateSpec,
+    phases: Sequence[Phase],
+    cancel: CancelToken,
+    on_event: Callable[[Event], None] | None,
+) -> list[MasterPattern]:
+    results: list[MasterPattern] = []
+    device = "cpu" if spec.device == "auto" else spec.device
+    scheduler = "synchronous" if spec.workers == 1 else "processes"
+    events = simulate_many(
+        phases, spec.master, scheduler=scheduler, workers=spec.workers, device=device,
+        cache=MasterCache(), cancel=cancel,
+    )  # fmt: skip
+    for event in events:
+        if isinstance(event, MasterFailed):
+            raise PhaseError(f"{event.phase_name} could not be simulated: {event.error}")
+        if isinstance(event, Progress) and on_event is not None:
+            on_event(event)
+        if isinstance(event, Done):
+            if event.is_cancelled:
+                raise CancelledError("the simulation was cancelled; nothing was written")
+            results = list(event.result)
+    return results
+
+
+def _write_patterns(out: Path, masters: MasterSet, output: EbsdOutput, seed: int) -> None:
+    import torch
+
+    from ..imaging import InputContract
+    from ..learn.batches import condition_batch
+
+    generator = torch.Generator().manual_seed(seed)
+    indices = torch.arange(len(masters)).repeat_interleave(output.patterns_per_phase)
+    patterns = [
+        condition_batch(masters, part, output.condition, InputContract(), generator)[1].numpy()
+        for part in indices.split(512)
+    ]
+    with whole_file(out) as file:
+        np.savez(
+            file,
+            patterns=np.concatenate(patterns).astype(np.float32),
+            space_groups=masters.space_groups[indices.numpy()].astype(np.int16),
+            names=np.array([masters.records[int(i)].name for i in indices]),
+            spec=json.dumps(output.model_dump(mode="json") | {"seed": seed}),
+        )
