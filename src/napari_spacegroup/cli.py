@@ -195,8 +195,8 @@ def _train(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from .config import EvaluateSpec
 
-    names = ("model", "phases", "scan", "truth", "condition", "patterns_per_phase", "seed")
-    names += ("device", "batch_size")
+    names: tuple[str, ...] = ("model", "phases", "scan", "truth", "condition")
+    names += ("patterns_per_phase", "seed", "device", "batch_size")
     spec = EvaluateSpec.from_mapping(
         _given(**{name: getattr(options, name) for name in names}), "the command line"
     )
