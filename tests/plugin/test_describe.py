@@ -66,6 +66,6 @@ def test_hover_names_the_equivalence_set(result):
 
 
 def test_sizes_are_rows_by_columns(scan):
-    assert scan_line(scan) == "3 × 5 patterns of 16 × 20, step 0.25 µm"
-    assert shape_line((3, 5, 16, 20)) == "3 × 5 patterns of 16 × 20"
-    assert shape_line((7, 16, 20)) == "1 × 7 patterns of 16 × 20"
+    assert scan_line(scan) == "3 × 5 patterns, 16 × 20, 0.25 µm"
+    assert shape_line((3, 5, 16, 20)) == "3 × 5 patterns, 16 × 20"
+    assert shape_line((7, 16, 20)) == "1 × 7 patterns, 16 × 20"

@@ -148,14 +148,14 @@ def scan_line(scan: PatternScan) -> str:
     """Return size and step of a scan in one line."""
     rows, columns = scan.scan_shape
     height, width = scan.pattern_shape
-    text = f"{rows} × {columns} patterns of {height} × {width}"
+    text = f"{rows} × {columns} patterns, {height} × {width}"
     if scan.step is not None:
         unit = {"um": "µm", "": "pixel"}.get(scan.step_unit, scan.step_unit)
-        text += f", step {scan.step[1]:g} {unit}"
+        text += f", {scan.step[1]:g} {unit}"
     return text
 
 
 def shape_line(shape: Sequence[int]) -> str:
     """Return the size of a stack that another plugin opened, in one line."""
     scan = " × ".join(str(n) for n in ([1, *shape] if len(shape) == 3 else shape)[:-2])
-    return f"{scan} patterns of {shape[-2]} × {shape[-1]}"
+    return f"{scan} patterns, {shape[-2]} × {shape[-1]}"

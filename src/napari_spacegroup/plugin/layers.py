@@ -252,7 +252,7 @@ def map_layer(
     keywords: dict[str, Any] = {
         "name": name,
         "metadata": {MAP_KEY: result, VIEW_KEY: view},
-        "opacity": 0.85,
+        "opacity": 1.0,
         "colormap": level_colormap(result, view.level),
         "features": level_features(result, view.level),
         **frame.keywords(),

@@ -50,8 +50,8 @@ class LegendTable(QTableWidget):
         header.setHighlightSections(False)
         header.setMinimumSectionSize(30)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        self.setMinimumHeight(96)
+        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
+        self.setMinimumHeight(72)
 
     def set_rows(self, rows: tuple[LegendRow, ...], symbols: dict[int, str]) -> None:
         """Show the rows; ``symbols`` has the printed form of each label."""
@@ -71,12 +71,19 @@ class LegendTable(QTableWidget):
                     Qt.AlignmentFlag.AlignLeft if column in (0, 2) else Qt.AlignmentFlag.AlignRight
                 )
                 item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-                item.setToolTip(text)
+                item.setToolTip(_tooltip(row, text, column))
                 self.setItem(index, column, item)
-            self.item(index, 0).setIcon(swatch(row.color if is_known else None, self.palette()))
+            self.item(index, 0).setIcon(swatch(row.color if is_known else None))
 
 
-def swatch(color: tuple[float, float, float, float] | None, palette: object) -> QIcon:
+def _tooltip(row: LegendRow, text: str, column: int) -> str:
+    others = [str(group) for group in row.inseparable_from if group != row.label]
+    if column == 0 and others:
+        return f"{text} can't be told from {', '.join(others)} by this technique"
+    return text
+
+
+def swatch(color: tuple[float, float, float, float] | None) -> QIcon:
     """Return a small square of a colour, or a hollow one for unknown."""
     pixmap = QPixmap(SWATCH, SWATCH)
     pixmap.fill(Qt.GlobalColor.transparent)

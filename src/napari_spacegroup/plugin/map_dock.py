@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
-    QDoubleSpinBox,
     QFileDialog,
     QFrame,
     QGridLayout,
@@ -28,7 +27,7 @@ from ..jobs import JobState
 from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
 from .describe import level_symbols
 from .legend import LegendTable
-from .session import session_of
+from .session import plain_viewer, session_of
 from .style import style_sheet, theme_colors
 
 if TYPE_CHECKING:
@@ -48,6 +47,7 @@ class MapDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
         self._viewer = weakref.ref(napari_viewer)
         self.session = session_of(napari_viewer)
         self.state = self.session.map_state
@@ -96,7 +96,7 @@ class MapDock(QWidget):
         _row(grid, 0, "Device", self.device_box)
         _row(grid, 1, "Batch size", self.batch_box)
         grid.setColumnStretch(1, 1)
-        self.advanced = QCollapsible("Advanced")
+        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
         self.advanced.layout().setContentsMargins(0, 0, 0, 0)
         self.advanced.setContent(advanced)
         self.advanced.collapse(animate=False)
@@ -115,12 +115,9 @@ class MapDock(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, SLIDER_STEPS)
         self.slider.valueChanged.connect(self._on_slider)
-        self.threshold_box = QDoubleSpinBox()
-        self.threshold_box.setRange(0, 100)
-        self.threshold_box.setDecimals(0)
-        self.threshold_box.setSuffix(" %")
-        self.threshold_box.setKeyboardTracking(False)
-        self.threshold_box.valueChanged.connect(self._on_threshold_box)
+        self.threshold_label = QLabel()
+        self.threshold_label.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self.threshold_label.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 8)
         self.map_title = ElidedLabel()
         self.map_title.setObjectName("title")
         self.legend = LegendTable()
@@ -157,8 +154,8 @@ class MapDock(QWidget):
         _row(view, 0, "Level", self.level_box)
         confident = QHBoxLayout()
         confident.addWidget(self.slider, 1)
-        confident.addWidget(self.threshold_box)
-        view.addWidget(QLabel("Confidence"), 1, 0)
+        confident.addWidget(self.threshold_label)
+        view.addWidget(QLabel("Confidence ≥"), 1, 0)
         view.addLayout(confident, 1, 1)
         column.addLayout(view)
         column.addWidget(self.legend, 1)
@@ -171,7 +168,7 @@ class MapDock(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(area)
-        self.setMinimumWidth(270)
+        self.setMinimumWidth(300)
 
     def _bind(self, viewer: Viewer) -> None:
         events, bindings = self.state.events, self._bindings
@@ -220,8 +217,8 @@ class MapDock(QWidget):
         explain(self.cancel_button, is_cancelling, "Stop; what is computed stays")
         self.batch_box.setValue(state.batch_size)
         explain(self.level_box, state.why_no_map)
-        for widget in (self.slider, self.threshold_box):
-            explain(widget, state.why_no_map, "Pixels below this confidence are unknown")
+        explain(self.slider, state.why_no_map, "Pixels below this confidence are unknown")
+        self.hover.setVisible(bool(state.map_name))
         explain(self.save_button, state.why_not_save, "Save probabilities and labels as HDF5")
         self.map_title.setText(state.map_name or "No map yet")
         self._show_message()
@@ -250,11 +247,10 @@ class MapDock(QWidget):
         self.legend.set_rows(self.state.legend, symbols)
 
     def _show_view(self, *_: Any) -> None:
-        value = round(SLIDER_STEPS * self.state.threshold)
-        for widget, shown in ((self.slider, value), (self.threshold_box, value)):
-            widget.blockSignals(True)
-            widget.setValue(shown)
-            widget.blockSignals(False)
+        self.slider.blockSignals(True)
+        self.slider.setValue(round(SLIDER_STEPS * self.state.threshold))
+        self.slider.blockSignals(False)
+        self.threshold_label.setText(f"{100 * self.state.threshold:.0f} %")
 
     def _show_hover(self, *_: Any) -> None:
         self.hover.setText(self.state.hover)
@@ -270,9 +266,6 @@ class MapDock(QWidget):
         self.state.batch_size = value
 
     def _on_slider(self, value: int) -> None:
-        self.state.threshold = value / SLIDER_STEPS
-
-    def _on_threshold_box(self, value: float) -> None:
         self.state.threshold = value / SLIDER_STEPS
 
     def _open_sample(self) -> None:

@@ -5,19 +5,31 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
+from napari.settings import get_settings
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
-from qtpy.QtWidgets import QBoxLayout, QHBoxLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QBoxLayout,
+    QDockWidget,
+    QHBoxLayout,
+    QMainWindow,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from .controls import Bindings, ElidedLabel, explain, hint_label
+from .controls import Bindings, ElidedLabel, hint_label
 from .painting import BarChart, PatternImage
-from .session import session_of
+from .session import plain_viewer, session_of
 from .style import style_sheet, theme_colors
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 WIDE = 480
+GAP = 8
+BOTTOM_HEIGHT = 210
+TITLE = "Pattern (napari-spacegroup)"
 
 
 class PatternDock(QWidget):
@@ -31,11 +43,13 @@ class PatternDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
         self._viewer = weakref.ref(napari_viewer)
         self.session = session_of(napari_viewer)
         self.state = self.session.pattern_state
         self._bindings = Bindings()
         self._was_docked = False
+        self._wants_bottom = TITLE not in get_settings().application.plugin_widget_positions
         self._build()
         events = self.state.events
         self._bindings.connect(events.view, self._update)
@@ -55,26 +69,29 @@ class PatternDock(QWidget):
         self.follow_button = QPushButton("Follow cursor")
         self.follow_button.clicked.connect(self._follow)
         self.measured = PatternImage("As measured", "")
-        self.network = PatternImage("As the network sees it", "No model yet")
+        self.network = PatternImage("As the network sees it", "")
         self.verdict = ElidedLabel()
         self.bars = BarChart()
         self.hint = hint_label()
         head = QHBoxLayout()
         head.addWidget(self.where, 1)
         head.addWidget(self.follow_button)
-        images = QHBoxLayout()
-        images.setSpacing(8)
+        self._images = QWidget()
+        images = QHBoxLayout(self._images)
+        images.setContentsMargins(0, 0, 0, 0)
+        images.setSpacing(GAP)
         images.addWidget(self.measured, 1)
         images.addWidget(self.network, 1)
         answers = QVBoxLayout()
         answers.addWidget(self.verdict)
         answers.addWidget(self.bars)
-        answers.addStretch(0)
+        answers.addStretch(1)
         self._body = QBoxLayout(QBoxLayout.Direction.TopToBottom)
-        self._body.addLayout(images, 1)
-        self._body.addLayout(answers)
+        self._body.setSpacing(GAP)
+        self._body.addWidget(self._images, 1)
+        self._body.addLayout(answers, 1)
         column = QVBoxLayout(self)
-        column.setContentsMargins(8, 8, 8, 8)
+        column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.addLayout(head)
         column.addWidget(self.hint)
         column.addLayout(self._body, 1)
@@ -82,14 +99,16 @@ class PatternDock(QWidget):
 
     def _update(self, *_: Any) -> None:
         state, view = self.state, self.state.view
-        self.hint.setText(state.message)
-        self.hint.setVisible(bool(state.message))
+        follows = "Click a pixel to pin it." if state.pinned is None and view is not None else ""
+        self.hint.setText(state.message or follows)
+        self.hint.setVisible(bool(self.hint.text()))
+        self.follow_button.setVisible(state.pinned is not None)
         if view is None:
             self.where.setText("No pattern")
         else:
             pinned = ", pinned" if state.pinned == (view.scan_y, view.scan_x) else ""
             self.where.setText(
-                f"Row {view.scan_y}, column {view.scan_x}{pinned}: {view.scan_name}"
+                f"Row {view.scan_y}, column {view.scan_x}{pinned}"
             )
         self.measured.set_values(None if view is None else view.measured)
         self.network.set_values(None if view is None else view.network)
@@ -99,11 +118,7 @@ class PatternDock(QWidget):
         self.bars.set_bars(
             () if view is None else view.bars, shows_numbers=level == "space_group"
         )
-        explain(
-            self.follow_button,
-            "" if state.pinned is not None else "Following already: click a pixel to pin it.",
-            "Show the pattern under the cursor again",
-        )
+        self._arrange()
 
     def _restyle(self, *_: Any) -> None:
         viewer = self._viewer()
@@ -120,19 +135,35 @@ class PatternDock(QWidget):
 
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802
         """Put the candidates beside the pictures where there is room."""
+        self._arrange()
+        super().resizeEvent(event)
+
+    def _arrange(self) -> None:
         is_wide = self.width() >= WIDE
         direction = QBoxLayout.Direction
         self._body.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
-        super().resizeEvent(event)
+        half = (self.width() - 3 * GAP) // 2
+        needed = max(image.height_for(half) for image in (self.measured, self.network))
+        self._images.setMaximumHeight(16777215 if is_wide else needed)
 
     def event(self, event: QEvent) -> bool:
         """Stop following when napari takes the widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._was_docked = True
+                if self._wants_bottom:
+                    QTimer.singleShot(0, self._move_to_bottom)
             elif self._was_docked:
                 self.close_session()
         return bool(super().event(event))
+
+    def _move_to_bottom(self) -> None:
+        """Leave the right side to the map and its legend, until the user says otherwise."""
+        dock, window = self.parent(), self.window()
+        if self._wants_bottom and isinstance(dock, QDockWidget) and isinstance(window, QMainWindow):
+            window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
+            window.resizeDocks([dock], [BOTTOM_HEIGHT], Qt.Orientation.Vertical)
+        self._wants_bottom = False
 
     def close_session(self) -> None:
         """Cut all ties with the viewer; the widget shows nothing new afterwards."""

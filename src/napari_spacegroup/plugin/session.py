@@ -111,11 +111,18 @@ _sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()
 
 def session_of(viewer: Viewer) -> Session:
     """Return the session of a viewer, made when it is first asked for."""
+    viewer = plain_viewer(viewer)
     session = _sessions.get(viewer)
     if session is None:
         session = _sessions[viewer] = Session(viewer)
         _close_at_quit()
     return session
+
+
+def plain_viewer(viewer: Viewer) -> Viewer:
+    """Return the viewer itself: napari hands plugins a short-lived proxy of it."""
+    plain: Viewer = getattr(viewer, "__wrapped__", viewer)
+    return plain
 
 
 _is_connected = False
