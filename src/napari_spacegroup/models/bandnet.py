@@ -51,7 +51,7 @@ class RadonTransform(nn.Module):
         self.register_buffer("full_length", matrix.sum(0), persistent=False)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return sinograms in units of the noise of one pixel.
+        """Return sinograms in which white noise is about equally strong everywhere.
 
         Parameters
         ----------
