@@ -308,6 +308,8 @@ def _extinction_key(number: int) -> tuple[Rotations, bytes]:
     operations = _face_centred_alike(standard_setting(number).operations())
     laue = _with_inversion(_rotation_parts(operations))
     centring = frozenset(tuple(vector) for vector in operations.cen_ops)
+    if not operations.systematic_absences(_box()).any():
+        return laue, b""
     masks = []
     for change in _relabellings(laue, centring):
         # floating point, because numpy multiplies integer matrices without BLAS

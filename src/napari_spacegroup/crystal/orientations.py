@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingPartError
-from .symmetry import standard_setting
+from .symmetry import operation_arrays, standard_setting
 
 
 def random_orientations(count: int, generator: np.random.Generator) -> NDArray[np.float64]:
@@ -69,13 +69,35 @@ def rotation_matrices(orientations: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
+def proper_rotations(space_group: int) -> NDArray[np.float64]:
+    """Return the rotations of a space group's point group as matrices.
+
+    In Cartesian axes with x along a and z along c* of the standard setting.
+
+    Returns
+    -------
+    rotations
+        Shape ``(n, 3, 3)``; without improper operators, so n is 1 to 24.
+    """
+    rotations, _ = operation_arrays(standard_setting(space_group).operations())
+    proper = np.unique(rotations[np.linalg.det(rotations) > 0], axis=0)
+    metric = np.mean(np.swapaxes(rotations, 1, 2) @ rotations, axis=0)  # of some fitting cell
+    basis = np.linalg.cholesky(metric).T  # upper triangular: x along a, z along c*
+    return np.asarray(basis @ proper @ np.linalg.inv(basis), np.float64)
+
+
 def fundamental_zone_orientations(space_group: int, resolution: float) -> NDArray[np.float64]:
     """Return an even grid of orientations in the fundamental zone of a space group.
+
+    The zone holds, of all orientations that the group's own rotations make equal, the one
+    with the smallest angle; on its faces equal ones can stand twice. The zone that orix
+    takes for a space-group number is half as large for the 23 groups of the point groups m,
+    -4, -42m, -6 and -62m (orix 0.15), so the grid is from orix and the zone is not.
 
     Parameters
     ----------
     space_group
-        Number, 1 to 230; the proper point group of its Laue class sets the zone.
+        Number, 1 to 230.
     resolution
         Typical angle between neighbours [degrees], above 0.
 
@@ -91,15 +113,23 @@ def fundamental_zone_orientations(space_group: int, resolution: float) -> NDArra
     PhaseError
         If there is no such space group.
     """
-    standard_setting(space_group)
+    rotations = proper_rotations(space_group)
     if not resolution > 0:
         raise ValueError(f"got a resolution of {resolution}°; give an angle above 0")
     try:
-        from orix.sampling import get_sample_fundamental
+        from orix.sampling import uniform_SO3_sample
     except ImportError as error:
         raise MissingPartError(
             "fundamental-zone sampling needs orix, which is not installed; pip install orix"
         ) from error
-    rotations = get_sample_fundamental(resolution=resolution, space_group=space_group)
-    quaternions = np.asarray(rotations.data, np.float64).reshape(-1, 4)
+    from scipy.spatial.transform import Rotation
+
+    grid = uniform_SO3_sample(resolution, unique=False)
+    quaternions = np.asarray(grid.data, np.float64).reshape(-1, 4)
+    symmetry = Rotation.from_matrix(rotations).as_quat(scalar_first=True)
+    # The scalar part of a product is that of the swapped product: no side is preferred.
+    signs = np.array([1.0, -1.0, -1.0, -1.0])
+    scalars = np.abs(quaternions @ (symmetry * signs).T)
+    inside = np.abs(quaternions[:, 0]) >= scalars.max(axis=1) - 1e-9
+    quaternions = np.asarray(quaternions[inside], np.float64)
     return np.where(quaternions[:, :1] < 0, -quaternions, quaternions)

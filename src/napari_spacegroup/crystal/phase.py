@@ -235,7 +235,10 @@ class Phase:
             If cell or atoms break the space group: often a wrong origin choice.
         """
         symmetric_lattice(self.operations, self.lattice)
-        rotations, translations = operation_arrays(self.operations)
+        rotations, translations = operation_arrays(self.operations.sym_ops)
+        centring = np.array(self.operations.cen_ops, float) / gemmi.Op.DEN
+        rotations = np.concatenate([rotations, np.broadcast_to(np.eye(3), (len(centring), 3, 3))])
+        translations = np.concatenate([translations, centring])
         positions = np.array([site.position for site in self.sites])
         kinds = np.array([(site.atomic_number, round(site.occupancy, 4)) for site in self.sites])
         unlike = (kinds[:, None] != kinds[None]).any(axis=2)
@@ -356,5 +359,5 @@ def _lattice(
     metric = basis.T @ basis
     a, b, c = (round(float(x), 10) for x in np.sqrt(np.diag(metric)))
     cosines = [metric[1, 2] / (b * c), metric[0, 2] / (a * c), metric[0, 1] / (a * b)]
-    alpha, beta, gamma = (round(float(x), 10) for x in np.degrees(np.arccos(cosines)))
+    alpha, beta, gamma = (round(float(x), 8) for x in np.degrees(np.arccos(cosines)))
     return a, b, c, alpha, beta, gamma

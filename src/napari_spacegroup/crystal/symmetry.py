@@ -10,6 +10,7 @@ so of orix, diffsims and kikuchipy.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -28,6 +29,9 @@ split sites of disordered structures are farther apart.
 
 METRIC_TOLERANCE = 2e-3
 """Largest relative misfit between the two cell metrics that an operator maps."""
+
+
+Triples = frozenset[tuple[int, ...]]
 
 
 @dataclass(frozen=True)
@@ -94,11 +98,11 @@ def setting_operations(number: int, hall: str = "") -> gemmi.GroupOps:
 
 
 def operation_arrays(
-    operations: gemmi.GroupOps,
+    operations: Iterable[gemmi.Op],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return rotations ``(n, 3, 3)`` and translations ``(n, 3)`` on fractional coordinates.
 
-    Centring translations are included: n is the order of the group modulo the cell.
+    Of a whole group, centring translations are included: n is its order modulo the cell.
     """
     every = list(operations)
     rotations = np.array([op.rot for op in every], float) / gemmi.Op.DEN
@@ -314,17 +318,26 @@ def _transformed(operations: gemmi.GroupOps, change: gemmi.Op) -> gemmi.GroupOps
     return copy
 
 
+def _rotations_and_centring(operations: gemmi.GroupOps) -> tuple[Triples, Triples]:
+    rotations = frozenset(tuple(int(x) for x in np.ravel(op.rot)) for op in operations.sym_ops)
+    return rotations, frozenset(tuple(vector) for vector in operations.cen_ops)
+
+
+@cache
+def _standard_groups() -> dict[tuple[Triples, Triples], tuple[int, ...]]:
+    """Return the space groups of each arithmetic class, in their standard setting."""
+    groups: dict[tuple[Triples, Triples], tuple[int, ...]] = {}
+    for number in range(1, 231):
+        key = _rotations_and_centring(standard_setting(number).operations())
+        groups[key] = (*groups.get(key, ()), number)
+    return groups
+
+
 def _search_setting(operations: gemmi.GroupOps) -> Setting | None:
     for change in _axis_changes():
         changed = _transformed(operations, change)
-        rotations = {tuple(np.ravel(op.rot)) for op in changed.sym_ops}
-        for number in range(1, 231):
-            standard = standard_setting(number).operations()
-            if len(standard) != len(changed) or not standard.has_same_centring(changed):
-                continue
-            if {tuple(np.ravel(op.rot)) for op in standard.sym_ops} != rotations:
-                continue
-            shift = _origin_shift(changed, standard)
+        for number in _standard_groups().get(_rotations_and_centring(changed), ()):
+            shift = _origin_shift(changed, standard_setting(number).operations())
             if shift is None:
                 continue
             to_standard = change.translated(shift)
