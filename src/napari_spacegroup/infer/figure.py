@@ -136,7 +136,8 @@ class _Sheet:
     def heading(self, text: str) -> None:
         """Write the title of the page."""
         x, y = 0.4 / self.width, 1 - 0.38 / self.height
-        self.figure.text(x, y, text, fontsize=13, fontweight="bold", va="center")
+        style: dict[str, Any] = {"fontsize": 13, "fontweight": "bold", "va": "center"}
+        self.figure.text(x, y, text, parse_math=False, **style)  # a name may hold dollars
 
     def top(self, x: float, width: float) -> Axes:
         """Return axes in the first row."""
@@ -247,14 +248,18 @@ def _draw_legend(axes: Axes, rows: list[LegendRow], level: str, threshold: float
 
 
 def _shown(rows: list[LegendRow]) -> list[LegendRow]:
-    return rows if len(rows) <= _MOST_ROWS else rows[: _MOST_ROWS - 1]
+    """Return the largest classes, and in any case what is unknown."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    unknown = [row for row in rows if not row.label]
+    return rows[: _MOST_ROWS - 1 - len(unknown)] + unknown
 
 
 def _notes(rows: list[LegendRow], threshold: float) -> list[str]:
     """Return what stands below the legend."""
     shown, notes = _shown(rows), []
     if len(rows) > len(shown):
-        share = sum(row.share for row in rows[len(shown) :])
+        share = sum(row.share for row in rows) - sum(row.share for row in shown)
         notes.append(f"and {len(rows) - len(shown)} more, {_percent(share)} together")
     if threshold > 0:
         notes.append(f"unknown: also confidence below {threshold:.2f}")

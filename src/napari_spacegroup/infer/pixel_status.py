@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 CONSTANT_SHARE = 0.99
 """A pattern is constant where at least this share of its pixels has one and the same value.
 
-A blanked or saturated frame with a few hot pixels is as empty as one without. Of 785 + 18
-measured patterns that we looked at, none had more than 0.35 in one value.
+A blanked or saturated frame with a few hot pixels is as empty as one without. Of 940
+measured 8-bit patterns from six sources, none had more than 0.12 in one value.
 """
 
 _N_PROBE = 7
@@ -79,7 +79,8 @@ def pattern_status(
         status[share >= needed] = PixelStatus.CONSTANT
     if np.issubdtype(flat.dtype, np.inexact):
         low, high = flat.min(axis=1), flat.max(axis=1)  # NaN and infinity pass through both
-        is_flat = high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
+        with np.errstate(invalid="ignore", over="ignore"):
+            is_flat = high - low <= 1e-6 * np.maximum(np.abs(low), np.abs(high))
         status[is_flat] = PixelStatus.CONSTANT
         status[~(np.isfinite(low) & np.isfinite(high))] = PixelStatus.NOT_FINITE
     return status

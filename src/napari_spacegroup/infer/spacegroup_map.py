@@ -9,14 +9,13 @@ is the same bit for bit.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crystal.levels import LEVELS, aggregate
+from ..crystal.levels import aggregate
 from ..errors import ResultError, SpecError
 from .level import as_level
 from .pixel_status import PixelStatus
@@ -94,6 +93,7 @@ class SpaceGroupMap:
         self._probabilities = np.ascontiguousarray(probabilities)
         self._status = np.ascontiguousarray(status)
         self._rankings: dict[str, Ranking] = {}
+        self._aggregates: dict[str, tuple[tuple[int, ...], NDArray[np.float32]]] = {}
         self.step = step
         self.step_unit = step_unit
         self.model_name = model_name
@@ -205,11 +205,11 @@ class SpaceGroupMap:
         self._probabilities.reshape(-1, len(self.classes))[indices] = rows
         self._status.reshape(-1)[indices] = status
         for level, ranking in self._rankings.items():
-            ranking.update(indices, rows, self._aggregates[level])
+            ranking.update(indices, rows, self.aggregate(level))
 
     def level_classes(self, level: str) -> tuple[int, ...]:
         """Return the label of each class of a level, in the order of :meth:`probability`."""
-        return self._aggregates[as_level(level)][0]
+        return self.aggregate(level)[0]
 
     def probability(self, level: str = "space_group") -> NDArray[np.float32]:
         """Return the probabilities, summed up to a level.
@@ -226,7 +226,7 @@ class SpaceGroupMap:
             ``level_classes(level)``. Sums to exactly 1 where the status is OK; all zero
             elsewhere.
         """
-        return self._probabilities @ self._aggregates[as_level(level)][1]
+        return self._probabilities @ self.aggregate(level)[1]
 
     def labels(self, level: str = "space_group", *, threshold: float = 0.0) -> NDArray[np.int16]:
         """Return the likeliest class of every pixel.
@@ -272,7 +272,7 @@ class SpaceGroupMap:
             Shape ``(scan_y, scan_x)``, float32: entropy in bits over log₂ of the number
             of classes, 0 (certain) to 1 (nothing is known). A pixel without an answer has 1.
         """
-        matrix = self._aggregates[as_level(level)][1]
+        matrix = self.aggregate(level)[1]
         result = np.ones(self.scan_shape, np.float32)
         for y in range(self.scan_shape[0]):  # a row at a time: no second map in memory
             is_ok = self._status[y] == PixelStatus.OK
@@ -333,20 +333,14 @@ class SpaceGroupMap:
 
         return save_map(self, path)
 
-    @cached_property
-    def _aggregates(self) -> dict[str, tuple[tuple[int, ...], NDArray[np.float32]]]:
-        aggregates: dict[str, tuple[tuple[int, ...], NDArray[np.float32]]] = {}
-        for level in LEVELS:
-            labels, matrix = aggregate(self.classes, level)
-            aggregates[level] = (
-                tuple(int(label) for label in labels),
-                np.asarray(matrix, np.float32),
-            )
-        return aggregates
-
     def aggregate(self, level: str) -> tuple[tuple[int, ...], NDArray[np.float32]]:
         """Return the labels of a level and the 0/1 matrix that sums the classes up to it."""
-        return self._aggregates[as_level(level)]
+        found = self._aggregates.get(level)
+        if found is None:  # made when needed: extinction groups take a second to work out
+            labels, matrix = aggregate(self.classes, as_level(level))
+            found = (tuple(int(label) for label in labels), np.asarray(matrix, np.float32))
+            self._aggregates[level] = found
+        return found
 
     def _ranking(self, level: str) -> Ranking:
         ranking = self._rankings.get(as_level(level))
@@ -355,7 +349,7 @@ class SpaceGroupMap:
             flat = self._probabilities.reshape(-1, len(self.classes))
             for start in range(0, len(flat), 65_536):  # in blocks: no second map in memory
                 rows = flat[start : start + 65_536]
-                ranking.update(np.arange(start, start + len(rows)), rows, self._aggregates[level])
+                ranking.update(np.arange(start, start + len(rows)), rows, self.aggregate(level))
             self._rankings[level] = ranking
         return ranking
 
