@@ -222,7 +222,7 @@ class Card(BaseModel):
 def models(monkeypatch) -> SimpleNamespace:
     fake = SimpleNamespace(
         list_models=lambda: ["ebsd-cubic", "other"],
-        load_model=lambda name: SimpleNamespace(card=Card(name=name)),
+        show_model=lambda name: Card(name=name),
         check_model=lambda name: ["weights differ"] if name == "broken" else [],
     )
     monkeypatch.setattr(nsg, "models", fake, raising=False)

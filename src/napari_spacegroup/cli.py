@@ -234,7 +234,7 @@ def _list_models(options: argparse.Namespace) -> int:
 def _show_model(options: argparse.Namespace) -> int:
     from . import models
 
-    print(models.load_model(options.model).card.model_dump_json(indent=2))
+    print(models.show_model(options.model).model_dump_json(indent=2))
     return EXIT_OK
 
 
