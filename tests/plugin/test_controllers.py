@@ -285,6 +285,4 @@ def test_saving(bench, scan, tmp_path):
     presenter.save(tmp_path / "map.h5")
     assert bench.state.message == "Saved map.h5"
     assert not bench.state.is_alert
-    np.testing.assert_array_equal(
-        load_map(tmp_path / "map.h5").labels(), presenter.result.labels()
-    )
+    np.testing.assert_array_equal(load_map(tmp_path / "map.h5").labels(), presenter.result.labels())

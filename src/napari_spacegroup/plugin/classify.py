@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError, SpaceGroupError
 from ..jobs import CancelToken, JobState, ThreadRunner
-from ..jobs.events import Done, Event, Failed, Partial, Progress
+from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
 from .describe import scan_line, shape_line
 from .hover import attach_hover
 from .layers import SCAN_KEY, is_raw_stack, map_of, scan_of, why_not_scan
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import napari.layers
     from napari.viewer import Viewer
 
-    from ..infer.spacegroup_map import SpaceGroupMap
+    from ..infer import SpaceGroupMap
     from .bridge import Bridge
     from .provider import ModelProvider
 
@@ -80,6 +80,7 @@ class ClassifyController:
         self._runner: ThreadRunner | None = None
         self._source: weakref.ref[napari.layers.Layer] | None = None
         self._started = 0.0
+        self._remarks: list[str] = []
         viewer.layers.events.inserted.connect(self._on_inserted)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.layers.selection.events.active.connect(self._on_active)
@@ -189,6 +190,7 @@ class ClassifyController:
         )
         self._runner = runner
         self._started = time.monotonic()
+        self._remarks = []
         state.done, state.total = 0, scan.n_patterns
         state.say(f"Loading the model {name}")
         state.job = JobState.PREPARING
@@ -229,6 +231,8 @@ class ClassifyController:
                 self.state.done, self.state.total = event.done, event.total
                 if event.message and self.state.job is not JobState.FINISHING:
                     self.state.say(event.message)
+            elif isinstance(event, Log):
+                self._remarks.append(event.message)
             elif isinstance(event, Done):
                 if event.result is not None and self.presenter.layer is not None:
                     self.presenter.replace(event.result)
@@ -248,13 +252,15 @@ class ClassifyController:
             self.cancel()
         else:
             self.presenter.lay_out(prepared.empty, source)
+            self.state.say("Classifying")
 
     def _on_job_state(self, new: JobState) -> None:
         if new is JobState.RUNNING and self.state.job is JobState.PREPARING:
             self.state.job = new
         elif new is JobState.COMPLETED:
             seconds = time.monotonic() - self._started
-            self._finish(new, f"{self.state.total} patterns in {seconds:.1f} s")
+            facts = [f"{self.state.total} patterns in {seconds:.1f} s", *self._remarks]
+            self._finish(new, ". ".join(facts))
         elif new is JobState.CANCELLED:
             self._finish(new, self._so_far())
         elif new is JobState.FAILED:

@@ -79,9 +79,7 @@ class ChoiceBox(QComboBox):
         super().__init__()
         self._state, self._name = state, name
         self._placeholder = placeholder
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.view().setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -95,9 +93,7 @@ class ChoiceBox(QComboBox):
         self.clear()
         for index, choice in enumerate(choices):
             self.addItem(choice.label, choice.key)
-            self.setItemData(
-                index, choice.problem or choice.label, Qt.ItemDataRole.ToolTipRole
-            )
+            self.setItemData(index, choice.problem or choice.label, Qt.ItemDataRole.ToolTipRole)
             item = self.model().item(index)
             item.setEnabled(not choice.problem)
         self._select()

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .state import Bar
 
 if TYPE_CHECKING:
-    from ..infer.spacegroup_map import SpaceGroupMap
+    from ..infer import SpaceGroupMap
     from ..patterns import PatternScan
 
 LEVEL_TITLES = {
@@ -49,7 +49,7 @@ class PixelReading:
 def level_symbols(level: str) -> tuple[str, ...]:
     """Return the classes of a level as they are printed, with overbars and subscripts."""
     from ..crystal.levels import level_names
-    from ..infer.symbols import as_unicode
+    from ..infer import as_unicode
 
     is_group = level == "space_group"
     return tuple(
@@ -79,7 +79,7 @@ def rank(
     classes
         1-based index of each within the level.
     """
-    from ..infer.colors import color
+    from ..infer import color
 
     names = level_symbols(level)
     order = np.argsort(-probabilities, kind="stable")[:count]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import napari.layers
     from napari.viewer import Viewer
 
-    from ..infer.spacegroup_map import SpaceGroupMap
+    from ..infer import SpaceGroupMap
     from ..patterns import PatternScan
     from .aide import Aide, Answer
     from .present import MapPresenter
@@ -184,9 +184,7 @@ class PatternController:
                     return layer
         return None
 
-    def _under(
-        self, position: Any
-    ) -> tuple[napari.layers.Layer, tuple[int, int]] | None:
+    def _under(self, position: Any) -> tuple[napari.layers.Layer, tuple[int, int]] | None:
         layer = self._source_layer()
         if layer is None:
             return None
@@ -238,7 +236,7 @@ def make_view(
         The scan's map: its stored probabilities count where it has the pixel; elsewhere the
         model is asked.
     """
-    from ..infer.pixel_status import PixelStatus, pattern_status
+    from ..infer import PixelStatus, pattern_status
 
     scan_y, scan_x = pixel
     measured = scan.pattern(scan_y, scan_x)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
-from ..infer.spacegroup_map import SpaceGroupMap
+from ..infer import SpaceGroupMap
 from ..patterns import PatternScan
 from .describe import level_symbols
 
@@ -284,7 +284,7 @@ def level_colormap(result: SpaceGroupMap, level: str) -> DirectLabelColormap:
     """Return the colours of a level's classes; unknown pixels are transparent."""
     from napari.utils.colormaps import DirectLabelColormap
 
-    from ..infer.colors import color
+    from ..infer import color
 
     colors: dict[int | None, Any] = {None: np.array([0.0, 0.0, 0.0, 0.0])}
     colors[0] = np.array([0.0, 0.0, 0.0, 0.0])

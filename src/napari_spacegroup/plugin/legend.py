@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableW
 from .describe import percent
 
 if TYPE_CHECKING:
-    from ..infer.legend import LegendRow
+    from ..infer import LegendRow
 
 HEADERS = ("Symbol", "No.", "System", "Pixels", "Conf.")
 TOOLTIPS = (
@@ -33,9 +33,7 @@ class LegendTable(QTableWidget):
         for column, text in enumerate(TOOLTIPS):
             self.horizontalHeaderItem(column).setToolTip(text)
             side = Qt.AlignmentFlag.AlignLeft if column in (0, 2) else Qt.AlignmentFlag.AlignRight
-            self.horizontalHeaderItem(column).setTextAlignment(
-                side | Qt.AlignmentFlag.AlignVCenter
-            )
+            self.horizontalHeaderItem(column).setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(22)
         self.setShowGrid(False)

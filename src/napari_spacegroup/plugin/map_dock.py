@@ -206,7 +206,7 @@ class MapDock(QWidget):
             label.setText("" if chosen is None else chosen.problem or chosen.detail)
             label.setVisible(bool(label.text()))
         busy = "Wait for the classification or cancel it." if state.is_busy else ""
-        explain(self.layer_box, busy or state.hint and "There is no scan yet.")
+        explain(self.layer_box, busy or (state.hint and "There is no scan yet."))
         explain(self.model_box, busy or ("" if state.models else "Looking for models."))
         explain(self.device_box, busy)
         explain(self.batch_box, busy, self.batch_box.toolTip())

@@ -107,17 +107,13 @@ class PatternDock(QWidget):
             self.where.setText("No pattern")
         else:
             pinned = ", pinned" if state.pinned == (view.scan_y, view.scan_x) else ""
-            self.where.setText(
-                f"Row {view.scan_y}, column {view.scan_x}{pinned}"
-            )
+            self.where.setText(f"Row {view.scan_y}, column {view.scan_x}{pinned}")
         self.measured.set_values(None if view is None else view.measured)
         self.network.set_values(None if view is None else view.network)
         self.network.placeholder = "" if view is None else view.missing or "No model yet"
         self.verdict.setText("" if view is None else view.verdict)
         level = self.session.map_state.level
-        self.bars.set_bars(
-            () if view is None else view.bars, shows_numbers=level == "space_group"
-        )
+        self.bars.set_bars(() if view is None else view.bars, shows_numbers=level == "space_group")
         self._arrange()
 
     def _restyle(self, *_: Any) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SpaceGroupError
-from ..infer.spacegroup_map import SpaceGroupMap
+from ..infer import SpaceGroupMap
 from .describe import LEVEL_TITLES
 from .hover import attach_hover
 from .layers import (

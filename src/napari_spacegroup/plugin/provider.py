@@ -13,7 +13,7 @@ from .state import Choice
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from ..infer.spacegroup_map import SpaceGroupMap
+    from ..infer import SpaceGroupMap
     from ..jobs import CancelToken
     from ..jobs.events import Event
     from ..patterns import PatternScan
@@ -98,17 +98,9 @@ class ZooProvider:
 
     def empty_map(self, scan: PatternScan, model: Any) -> SpaceGroupMap:
         """Return a map with every pixel pending, in the scan's frame and the model's classes."""
-        from ..infer.spacegroup_map import SpaceGroupMap
+        from ..infer import empty_map
 
-        return SpaceGroupMap.empty(
-            scan.scan_shape,
-            model.classes,
-            step=scan.step,
-            step_unit=scan.step_unit,
-            model_name=model.card.name,
-            scan_name=scan.name,
-            equivalence_sets=model.card.equivalence_sets,
-        )
+        return empty_map(scan, model)
 
     def events(
         self, scan: PatternScan, model: Any, *, batch_size: int, device: str, cancel: CancelToken
@@ -116,15 +108,14 @@ class ZooProvider:
         """Return the events of :func:`napari_spacegroup.infer.classify_events`."""
         from ..infer import classify_events
 
-        wanted = None if device == "auto" else device
-        return classify_events(scan, model, batch_size=batch_size, device=wanted, cancel=cancel)
+        return classify_events(scan, model, batch_size=batch_size, device=device, cancel=cancel)
 
     def network_view(
         self, model: Any, pattern: NDArray[Any], scan: PatternScan
     ) -> NDArray[np.float32]:
         """Return the input that the model's own preprocessing makes."""
         inputs = model.prepare(
-            np.ascontiguousarray(pattern)[None],
+            _inside(pattern, scan)[None],
             static_background=scan.static_background,
             mask=scan.mask,
         )
@@ -132,11 +123,17 @@ class ZooProvider:
 
     def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
         """Return the model's calibrated probabilities."""
-        patterns = np.ascontiguousarray(pattern)[None]
-        return np.asarray(
-            model.predict(patterns, static_background=scan.static_background, mask=scan.mask)[0],
-            dtype=np.float32,
+        found = model.predict(
+            _inside(pattern, scan)[None], static_background=scan.static_background, mask=scan.mask
         )
+        return np.asarray(found[0], dtype=np.float32)
+
+
+def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:
+    """Return a pattern without the NaN that some files have outside the screen."""
+    if scan.mask is not None and pattern.dtype.kind == "f":
+        pattern = np.where(scan.mask, pattern, pattern.dtype.type(0))
+    return np.ascontiguousarray(pattern)
 
 
 def _model_choice(name: str) -> Choice:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import as_file, files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,8 +13,8 @@ def nickel() -> list[LayerData]:
     from dataclasses import replace
 
     from ..patterns import read
+    from ..workflows import demo_scan_path
     from .layers import navigation_layer
 
-    with as_file(files("kikuchipy.data") / "kikuchipy_h5ebsd" / "patterns.h5") as path:
-        scan = replace(read(path), name="Nickel")
-        return [navigation_layer(scan, scan.navigation_image())]
+    scan = replace(read(demo_scan_path()), name="Nickel")
+    return [navigation_layer(scan, scan.navigation_image())]

@@ -17,7 +17,7 @@ from psygnal import SignalGroupDescriptor
 from ..jobs import JobState
 
 if TYPE_CHECKING:
-    from ..infer.legend import LegendRow
+    from ..infer import LegendRow
 
 EMPTY_HINT = (
     "Open a scan: File ▸ Open File(s), or try File ▸ Open Sample. "
