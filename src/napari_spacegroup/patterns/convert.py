@@ -81,12 +81,9 @@ def valid_step(
 
     A line scan or a single pattern leaves the step across it open: it gets the other.
     """
+    # Seven digits: a single-precision file says 0.10000000149 for 0.1.
     numbers = [
-        # Seven digits: a single-precision file says 0.10000000149 for 0.1.
-        float(f"{abs(value):.7g}")
-        if value is not None and math.isfinite(value) and value != 0
-        else None
-        for value in step
+        float(f"{abs(value):.7g}") if value and math.isfinite(value) else None for value in step
     ]
     known = [n for n, size in zip(numbers, scan_shape, strict=True) if n is not None and size > 1]
     if not known:

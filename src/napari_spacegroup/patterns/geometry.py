@@ -152,6 +152,9 @@ def geometry_from_detector(
             known.size,
         )
         center = np.where(known[:, None], center, center[known].mean(axis=0))
+    # Vendors often store one center once per pixel; once is enough.
+    if len(center) > 1 and (center == center[0]).all():
+        center = center[:1].copy()  # a view would keep all of them
     if len(center) == scan_shape[0] * scan_shape[1] and len(center) > 1:
         center = center.reshape(*scan_shape, 3)
     elif len(center) > 1:

