@@ -53,7 +53,7 @@ class FakeProvider:
             Choice("cuda", "GPU", problem="No GPU here."),
         )
 
-    def load(self, name, purpose):
+    def load(self, name, purpose):  # noqa: ARG002
         if self.error is not None:
             raise self.error
         return FakeModel()
@@ -69,7 +69,7 @@ class FakeProvider:
             equivalence_sets=[(221, 229)],
         )
 
-    def events(self, scan, model, *, batch_size, device, cancel):
+    def events(self, scan, model, *, batch_size, device, cancel):  # noqa: ARG002
         result = self.empty_map(scan, model)
         done = 0
         for start, patterns in scan.batches(batch_size):
@@ -85,10 +85,10 @@ class FakeProvider:
             yield Progress(done, scan.n_patterns, "Classifying")
         yield Done(result, is_cancelled=cancel.is_cancelled)
 
-    def network_view(self, model, pattern, scan):
+    def network_view(self, model, pattern, scan):  # noqa: ARG002
         return np.asarray(pattern, np.float32) - 100
 
-    def predict(self, model, pattern, scan):
+    def predict(self, model, pattern, scan):  # noqa: ARG002
         self.predicted.append(pattern)
         return model.predict(pattern[None])[0]
 

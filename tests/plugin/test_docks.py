@@ -14,7 +14,7 @@ from napari_spacegroup.plugin.map_dock import MapDock
 from napari_spacegroup.plugin.pattern_dock import PatternDock
 from napari_spacegroup.plugin.session import session_of
 
-pytestmark = pytest.mark.gui
+pytestmark = [pytest.mark.gui, pytest.mark.usefixtures("fake_models")]
 
 SCAN_SHAPE = (3, 5)
 
@@ -183,7 +183,7 @@ def test_closing_the_window_cancels_the_job(make_napari_viewer, qtbot, fake_mode
     assert runner.wait(10)
 
 
-def test_two_viewers_share_nothing(make_napari_viewer, qtbot, fake_models, scan, make_scan):
+def test_two_viewers_share_nothing(make_napari_viewer, qtbot, scan, make_scan):
     one, two = (Window(make_napari_viewer(), qtbot) for _ in range(2))
     one.open(scan)
     two.open(make_scan(name="Other"))
@@ -292,7 +292,7 @@ def contrast(one, other):
 
 
 def test_the_menu_command_opens_the_dock_with_the_layer_chosen(
-    make_napari_viewer, fake_models, make_patterns, scan, npe2pm, repository
+    make_napari_viewer, make_patterns, scan, npe2pm, repository
 ):
     from npe2 import PluginManifest
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .state import Bar
 
 if TYPE_CHECKING:
+    from ..crystal.levels import Level
     from ..infer import SpaceGroupMap
     from ..patterns import PatternScan
 
@@ -113,7 +114,7 @@ def summed(
     """Return one pixel's probabilities at a level, and the classes they belong to."""
     from ..crystal.levels import aggregate
 
-    labels, matrix = aggregate(classes, level)
+    labels, matrix = aggregate(classes, cast("Level", level))
     return np.asarray(finest @ matrix, dtype=np.float32), labels
 
 

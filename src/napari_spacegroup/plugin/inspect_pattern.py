@@ -15,11 +15,12 @@ import numpy as np
 from .describe import hover_line, name_of, percent, rank, read_pixel, summed
 from .hover import scan_pixel
 from .layers import SCAN_KEY, VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
-from .state import EMPTY_HINT, MapState, PatternState, PatternView
+from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView
 
 if TYPE_CHECKING:
     import napari.layers
     from napari.viewer import Viewer
+    from numpy.typing import NDArray
 
     from ..infer import SpaceGroupMap
     from ..patterns import PatternScan
@@ -126,7 +127,7 @@ class PatternController:
             self.state.view = None
             self._on_layers()
 
-    def _on_cursor(self, event: Any) -> None:
+    def _on_cursor(self, *_: Any) -> None:
         viewer = self._viewer()
         if viewer is None or not self.is_following:
             return
@@ -179,9 +180,10 @@ class PatternController:
             names.insert(0, view.source if isinstance(view, MapView) else active.name)
         for name in names:
             layer = self._presenter.layer_named(name)
-            if layer is not None and layer._type_string == "image" and map_of(layer) is None:
-                if not why_not_scan(layer):
-                    return layer
+            if layer is None or layer._type_string != "image" or map_of(layer) is not None:
+                continue
+            if not why_not_scan(layer):
+                return layer
         return None
 
     def _under(self, position: Any) -> tuple[napari.layers.Layer, tuple[int, int]] | None:
@@ -241,7 +243,9 @@ def make_view(
     scan_y, scan_x = pixel
     measured = scan.pattern(scan_y, scan_x)
     status = PixelStatus(int(pattern_status(measured[None], scan.mask)[0]))
-    network, bars, verdict = None, (), ""
+    network: NDArray[np.float32] | None = None
+    bars: tuple[Bar, ...] = ()
+    verdict = ""
     missing = status.reason or ("" if model_name else "No model is chosen")
     if result is not None:
         reading = read_pixel(result, scan_y, scan_x, level, threshold)

@@ -146,9 +146,8 @@ def navigation_layer(scan: PatternScan, image: NDArray[np.float32]) -> LayerData
         **LayerFrame.of_scan(scan).keywords(),
     }
     finite = image[np.isfinite(image)]
-    if finite.size:
-        low, high = float(finite.min()), float(finite.max())
-        keywords["contrast_limits"] = (low, high if high > low else low + 1.0)
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    keywords["contrast_limits"] = (low, high if high > low else low + 1.0)
     return image, keywords, "image"
 
 

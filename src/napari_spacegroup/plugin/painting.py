@@ -62,7 +62,7 @@ class PatternImage(QWidget):
     def height_for(self, width: int) -> int:
         """Return the height that a picture of this width and its caption need."""
         ratio = 1.0 if self.image is None else self.image.height() / self.image.width()
-        return round(width * ratio) + QFontMetrics(self.font()).height() + 4
+        return int(width * ratio + QFontMetrics(self.font()).height() + 4)
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern, or the placeholder."""

@@ -62,11 +62,12 @@ def read_layers(path: Paths) -> list[LayerData]:
     from ..infer.map_file import is_map_file
     from ..patterns import read
     from .layers import navigation_layer
+    from .overview import overview
 
     if first.is_file() and is_map_file(first):
         return map_layers(first)
     scan = read(first)
-    return [navigation_layer(scan, scan.navigation_image())]
+    return [navigation_layer(scan, overview(scan))]
 
 
 def map_layers(path: Path) -> list[LayerData]:

@@ -15,6 +15,7 @@ def nickel() -> list[LayerData]:
     from ..patterns import read
     from ..workflows import demo_scan_path
     from .layers import navigation_layer
+    from .overview import overview
 
     scan = replace(read(demo_scan_path()), name="Nickel")
-    return [navigation_layer(scan, scan.navigation_image())]
+    return [navigation_layer(scan, overview(scan))]
