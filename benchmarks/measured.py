@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def row(name: str, truth: int, probabilities: NDArray[Any], classes: tuple[int, 
         "n": int(chosen.size),
         "right": int((chosen == truth).sum()),
         "answers": {str(v): int(c) for v, c in zip(values, counts, strict=True)},
-        "mean_probability": {str(c): round(float(p), 4) for c, p in zip(classes, mean, strict=True)},
+        "mean_probability": {
+            str(c): round(float(p), 4) for c, p in zip(classes, mean, strict=True)
+        },
     }
 
 
@@ -49,11 +52,14 @@ def scans(data: Path) -> list[tuple[str, int, PatternScan, NDArray[np.bool_] | N
             patterns = content["Scan 1/EBSD/Data/patterns"][()]
             background = content["Scan 1/EBSD/Header/static_background"][()]
         scan = PatternScan.from_array(patterns, name=name, static_background=background)
+        scan = replace(scan, mask=scan.detect_mask())
         found.append((f"Si, {name}", 227, scan, None))
     with np.load(data / "fe_ferrite_openxy" / "fe_ferrite_899_binned4.npz") as content:
         patterns, ci = content["patterns"], content["ci"]
-    found.append(("ferrite, ci > 0.5", 229, PatternScan.from_array(patterns), ci > 0.5))
-    found.append(("ferrite, ci <= 0.5", 229, PatternScan.from_array(patterns), ci <= 0.5))
+    ferrite = PatternScan.from_array(patterns, name="ferrite")
+    ferrite = replace(ferrite, mask=ferrite.detect_mask())
+    found.append(("ferrite, ci > 0.5", 229, ferrite, ci > 0.5))
+    found.append(("ferrite, ci <= 0.5", 229, ferrite, ci <= 0.5))
     import tifffile
 
     al = tifffile.imread(data / "al_wc_kaufmann" / "al_1244x1024.tiff")
@@ -79,8 +85,13 @@ def main() -> None:
         r = rows[-1]
         print(f"{name:24} {truth}  {r['right']}/{r['n']}  {r['answers']}")
     if options.json:
-        report = {"kind": "measured", "model": model.name, "sha256": model.card.sha256,
-                  "rows": rows, "made": provenance()}
+        report = {
+            "kind": "measured",
+            "model": model.name,
+            "sha256": model.card.sha256,
+            "rows": rows,
+            "made": provenance(),
+        }
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

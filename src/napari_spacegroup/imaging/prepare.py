@@ -25,7 +25,7 @@ class InputContract(BaseModel):
         "divide", description="How a static background is removed where the scan has one."
     )
     background_sigma: float = Field(
-        0.12, gt=0, le=1, description="Blur of the dynamic background, fraction of the height."
+        0.08, gt=0, le=1, description="Blur of the dynamic background, fraction of the height."
     )
     contrast_sigma: float = Field(
         0.15, gt=0, le=1, description="Window of the local contrast, fraction of the height."

@@ -138,7 +138,7 @@ class Appearance(BaseModel):
     clean_share: float = Field(0.1, ge=0, le=1, description="Share of patterns without noise.")
     blur: float = Field(1.2, ge=0, description="Gaussian blur, pixels.")
     spectrum: float = Field(0.7, ge=0, description="Smooth change of the radial spectrum, log.")
-    asymmetry: float = Field(0.6, ge=0, description="Gain above against below the mean, log.")
+    asymmetry: float = Field(1.2, ge=0, description="Gain above against below the mean, log.")
     excess_deficiency: float = Field(1.0, ge=0, description="Vertical derivative added.")
     gain_field: float = Field(0.6, ge=0, description="Multiplicative random field, log.")
     offset_field: float = Field(0.6, ge=0, description="Additive random field.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -94,6 +95,9 @@ def map_report(
 def as_scan(scan: ScanLike) -> PatternScan:
     """Return what stands for a scan as a :class:`~napari_spacegroup.patterns.PatternScan`.
 
+    Of bare patterns the screen is looked for, as ``read`` does for files: corners beyond a
+    round screen would mislead the network.
+
     Raises
     ------
     ScanError
@@ -103,7 +107,8 @@ def as_scan(scan: ScanLike) -> PatternScan:
         return scan
     if isinstance(scan, str | Path):
         return read(scan)
-    return PatternScan.from_array(scan)
+    bare = PatternScan.from_array(scan)
+    return bare if bare.mask is not None else replace(bare, mask=bare.detect_mask())
 
 
 def as_model(model: Classifier | str | Path, device: str | None = None) -> Classifier:
