@@ -18,6 +18,7 @@ import argparse
 import json
 import platform
 import time
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,6 +26,7 @@ import numpy as np
 import torch
 
 from napari_spacegroup.crystal.phase import AtomSite, Phase
+from napari_spacegroup.simulate import montecarlo
 from napari_spacegroup.simulate.masters import simulate_master
 from napari_spacegroup.simulate.projector import DetectorGeometry, project, random_quaternions
 from napari_spacegroup.simulate.spec import DynamicalSpec
@@ -37,7 +39,9 @@ GOAL = 0.995
 
 
 def cubic(name: str, number: int, a: float, *sites: AtomSite) -> Phase:
-    return Phase.from_asymmetric_unit(name, number, (a, a, a, 90.0, 90.0, 90.0), list(sites))
+    # Origin choice 2 of Fd-3m; gemmi's own default is choice 1.
+    hall = "-F 4vw 2vw 3" if number == 227 else ""
+    return Phase.from_asymmetric_unit(name, number, (a, a, a, 90.0, 90.0, 90.0), list(sites), hall)
 
 
 PHASES = {
@@ -45,7 +49,11 @@ PHASES = {
     "Si": cubic("Si", 227, 5.431, AtomSite("Si", (0.125, 0.125, 0.125), 1, 0.5)),
     "Fe": cubic("Fe", 229, 2.866, AtomSite("Fe", (0, 0, 0), 1, 0.35)),
     "NaCl": cubic(
-        "NaCl", 225, 5.64, AtomSite("Na", (0, 0, 0), 1, 1.5), AtomSite("Cl", (0.5, 0.5, 0.5), 1, 1.3)
+        "NaCl",
+        225,
+        5.64,
+        AtomSite("Na", (0, 0, 0), 1, 1.5),
+        AtomSite("Cl", (0.5, 0.5, 0.5), 1, 1.3),
     ),
     "MgAl2O4": cubic(
         "MgAl2O4",
@@ -59,9 +67,14 @@ PHASES = {
 """Lattice parameters [Å] and B factors [Å²] at room temperature; Ni as in EMsoft's file."""
 
 BASE = DynamicalSpec(
-    d_min=0.45, cutoffs=(12, 12.1, 60), energy_range=5, energy_bins=1, half_size=100
+    d_min=0.45,
+    cutoffs=(12, 12.1, 60),
+    energy_range=5,
+    energy_bins=1,
+    half_size=80,
+    electrons=20_000,
 )
-LARGE_CELL = BASE.replace(d_min=0.6, half_size=60)
+LARGE_CELL = BASE.replace(d_min=0.6, half_size=50, cutoffs=(8, 8.1, 50))
 AXES: dict[str, list] = {
     "d_min": [0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35, 0.3],
     "cutoffs": [
@@ -76,9 +89,15 @@ AXES: dict[str, list] = {
 """``cutoffs_weak``: EMsoft's and de-ebsd's habits with weak beams, held against the finest."""
 
 
+# One Monte Carlo run serves a whole axis; only the energy axes ask for others.
+montecarlo.simulate_depths = lru_cache(montecarlo.simulate_depths)
+
+
 def spec_for(axis: str, value, base: DynamicalSpec) -> DynamicalSpec:
     if axis == "energy_range":
         return base.replace(energy_range=value, energy_bins=max(1, round(value / 2.5)))
+    if axis == "half_size":
+        base = base.replace(d_min=0.5, cutoffs=(8, 8.1, 50))
     if axis == "cutoffs_weak":
         axis = "cutoffs"
     return base.replace(**{axis: value})
@@ -159,6 +178,10 @@ def store(piece: dict) -> None:
     RESULTS.parent.mkdir(exist_ok=True)
     stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"pieces": []}
     key = (piece["phase"], piece["axis"])
+    old = [p for p in stored["pieces"] if (p["phase"], p["axis"]) == key]
+    if old and len(old[0]["rows"]) > len(piece["rows"]):
+        print("kept the longer piece that is stored", key)
+        return
     stored["pieces"] = [p for p in stored["pieces"] if (p["phase"], p["axis"]) != key] + [piece]
     stored["pieces"].sort(key=lambda p: (p["axis"], p["phase"]))
     stored["environment"] = environment()
@@ -169,6 +192,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--phase", choices=[*PHASES, "all"], default="all")
     parser.add_argument("--axis", choices=[*AXES, "all"], default="all")
+    parser.add_argument("--half-size", type=int, help="grid of the axes other than half_size")
     parser.add_argument("--seconds", type=float, default=120, help="for each piece")
     parser.add_argument("--table", action="store_true", help="write the docs from what is stored")
     options = parser.parse_args()
@@ -181,6 +205,8 @@ def main() -> None:
     for name in PHASES if options.phase == "all" else [options.phase]:
         for axis in AXES if options.axis == "all" else [options.axis]:
             base = LARGE_CELL if name == "MgAl2O4" else BASE
+            if options.half_size:
+                base = base.replace(half_size=options.half_size)
             store(run_piece(name, axis, base, options.seconds))
 
 

@@ -6,6 +6,7 @@ import logging
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +20,8 @@ log = logging.getLogger(__name__)
 def read_master(path: str | Path) -> MasterPattern:
     """Return the master pattern in an EMsoft (``.h5``), ebsdsim (``.npz``) or own file.
 
-    Both hemispheres are read. The energies of an EMsoft file are weighted by its Monte
-    Carlo exit energy histogram; where there is none, all energies weigh the same.
+    Both hemispheres are read. The energies are weighted by the file's own exit energy
+    histogram; where it has none, they all weigh the same.
 
     Parameters
     ----------
@@ -39,6 +40,8 @@ def read_master(path: str | Path) -> MasterPattern:
         raise ResultError(f"there is no file {path}; give an EMsoft, ebsdsim or own master pattern")
     if _is_own(path):
         return MasterPattern.load(path)
+    if path.suffix != ".npz":
+        _require_emsoft(path)
     signal = _load(path, "upper" if path.suffix == ".npz" else "both")
     return from_kikuchipy(signal, weights=_histogram(path), source=path)
 
@@ -101,7 +104,9 @@ def from_kikuchipy(
     provenance = versions("kikuchipy")
     if source is not None:
         provenance["file"] = source.name
-    lattice = phase.structure.lattice.abcABG()
+    lattice = np.array(phase.structure.lattice.abcABG(), dtype=float)
+    if signal.original_metadata.has_item("CrystalData"):
+        lattice[:3] *= 10  # EMsoft counts in nm
     return MasterPattern(
         np.ascontiguousarray(data),
         energies,
@@ -135,17 +140,27 @@ def _load(path: Path, hemisphere: str) -> Any:
             ) from error
     try:
         signal = kp.load(str(path), **options)
-    except (OSError, KeyError, ValueError, IndexError, TypeError, AttributeError) as error:
+    except (OSError, LookupError, ValueError, TypeError, AttributeError, BadZipFile) as error:
         raise ResultError(
             f"kikuchipy can't read a master pattern from {path}: {error}; need a file of "
             "EMsoft's EMEBSDmaster or of ebsdsim"
         ) from error
-    if not hasattr(signal, "hemisphere"):
-        raise ResultError(
-            f"{path} holds {type(signal).__name__}, not an EBSD master pattern; "
-            "scans are read by napari_spacegroup.read"
-        )
     return signal
+
+
+def _require_emsoft(path: Path) -> None:
+    import h5py
+
+    found = "no HDF5 file"
+    if h5py.is_hdf5(path):
+        with h5py.File(path, "r") as file:
+            if "EMData/EBSDmaster" in file:
+                return
+            found = "an HDF5 file with " + (", ".join(list(file)[:5]) or "nothing in it")
+    raise ResultError(
+        f"{path} is {found}; an EMsoft master pattern has the group EMData/EBSDmaster "
+        "(a Monte Carlo file has not). Scans are read by napari_spacegroup.read"
+    )
 
 
 def _is_own(path: Path) -> bool:
@@ -165,11 +180,16 @@ def _energies(signal: Any) -> NDArray[np.float64]:
 
 
 def _histogram(path: Path) -> NDArray[np.float64] | None:
-    """Return the share of backscattered electrons in each energy bin of an EMsoft file."""
+    """Return the share of backscattered electrons in each energy bin, where it is stored."""
     import h5py
 
     if not h5py.is_hdf5(path):
-        return None
+        # ebsdsim
+        with np.load(path, allow_pickle=False) as archive:
+            if "bin_weights" not in archive.files:
+                return None
+            shares = np.asarray(archive["bin_weights"], dtype=np.float64)
+        return shares / shares.sum() if shares.sum() > 0 else None
     with h5py.File(path, "r") as file:
         group = file.get("EMData/MCOpenCL")
         if group is None or "accum_e" not in group:

@@ -50,16 +50,17 @@ def simulate_kinematic(phase: Phase, spec: KinematicSpec) -> NDArray[np.float32]
             "install them with: pip install diffsims kikuchipy"
         ) from error
 
-    reflectors = ReciprocalLatticeVector.from_min_dspacing(_orix_phase(phase), spec.d_min)
-    reflectors.calculate_structure_factor(spec.scattering)
-    modulus = np.abs(reflectors.structure_factor)
-    keep = modulus > max(spec.minimum_factor, 1e-6) * modulus.max() if modulus.size else modulus
-    if not np.any(keep):
+    try:
+        reflectors = ReciprocalLatticeVector.from_min_dspacing(_orix_phase(phase), spec.d_min)
+    except ValueError as error:
+        # orix refuses an empty box of indices.
         raise PhaseError(
             f"phase {phase.name!r} has no reflection with a spacing above {spec.d_min} Å; "
             "lower d_min or check the lattice parameters (they are in Å)"
-        )
-    reflectors = reflectors[keep]
+        ) from error
+    reflectors.calculate_structure_factor(spec.scattering)
+    modulus = np.abs(reflectors.structure_factor)
+    reflectors = reflectors[modulus > max(spec.minimum_factor, 1e-6) * modulus.max()]
     reflectors.calculate_theta(spec.voltage * 1e3)
     # The stereographic grid is coarser than the Lambert grid at the pole: twice the size,
     # then the weights 1, 2, 1 on the way down.
