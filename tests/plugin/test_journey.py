@@ -39,9 +39,7 @@ def small_model(tmp_path, monkeypatch):
 
 @pytest.mark.gui
 @pytest.mark.usefixtures("small_model")
-def test_sample_classify_save_open(
-    make_napari_viewer, qtbot, npe2pm, repository, tmp_path
-):
+def test_sample_classify_save_open(make_napari_viewer, qtbot, npe2pm, repository, tmp_path):
     npe2pm.register(PluginManifest.from_file(repository / "napari.yaml"))
     viewer = make_napari_viewer()
     _, dock = viewer.window.add_plugin_dock_widget("napari-spacegroup", "Space-group map")
@@ -55,7 +53,7 @@ def test_sample_classify_save_open(
     until(lambda: state.models and len(state.devices) > 1)
     names = [choice.key for choice in state.models]
     state.model = "untrained"
-    assert state.chosen("model").detail == "EBSD: tells apart 221, 225, 229"
+    assert state.chosen("model").detail == "EBSD: 221 225 229"
     broken = state.models[names.index("broken")]
     assert "is no model card" in broken.problem
     state.device = "cpu"

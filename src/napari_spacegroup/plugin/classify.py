@@ -230,7 +230,7 @@ class ClassifyController:
             elif isinstance(event, Progress):
                 self.state.done, self.state.total = event.done, event.total
                 if event.message and self.state.job is not JobState.FINISHING:
-                    self.state.say(event.message)
+                    self.state.say(_progress(event))
             elif isinstance(event, Log):
                 self._remarks.append(event.message)
             elif isinstance(event, Done):
@@ -273,6 +273,11 @@ class ClassifyController:
         self.presenter.update_legend()
         self.state.say(message, is_alert=job is JobState.FAILED)
         self.state.job = job
+
+
+def _progress(event: Progress) -> str:
+    so_far = f": {event.done} of {event.total} patterns" if event.done else ""
+    return event.message + so_far
 
 
 def _choice(layer: napari.layers.Layer) -> Choice | None:

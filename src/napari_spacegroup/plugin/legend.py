@@ -51,6 +51,10 @@ class LegendTable(QTableWidget):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.setMinimumHeight(72)
 
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Ask for little: the layout gives what is left over."""
+        return QSize(220, self.minimumHeight())
+
     def set_rows(self, rows: tuple[LegendRow, ...], symbols: dict[int, str]) -> None:
         """Show the rows; ``symbols`` has the printed form of each label."""
         self.setRowCount(len(rows))

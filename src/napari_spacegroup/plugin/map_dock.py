@@ -21,7 +21,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from ..jobs import JobState
 from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
@@ -90,17 +89,18 @@ class MapDock(QWidget):
             "Patterns per forward pass: more is faster on a GPU and needs more memory."
         )
         self.batch_box.valueChanged.connect(self._on_batch)
-        advanced = QWidget()
-        grid = QGridLayout(advanced)
-        grid.setContentsMargins(0, 0, 0, 0)
+        self.advanced = QWidget()
+        grid = QGridLayout(self.advanced)
+        grid.setContentsMargins(12, 0, 0, 0)
         _row(grid, 0, "Device", self.device_box)
         _row(grid, 1, "Batch size", self.batch_box)
         grid.setColumnStretch(1, 1)
-        self.advanced = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
-        self.advanced.layout().setContentsMargins(0, 0, 0, 0)
-        self.advanced.setContent(advanced)
-        self.advanced.collapse(animate=False)
-        self.advanced.setDuration(0)
+        self.advanced_button = QPushButton()
+        self.advanced_button.setObjectName("fold")
+        self.advanced_button.setToolTip("Device and batch size; the defaults suit most scans")
+        self.advanced_button.setCheckable(True)
+        self.advanced_button.toggled.connect(self._fold)
+        self._fold(False)
 
         self.classify_button = QPushButton("Classify")
         self.classify_button.setObjectName("main")
@@ -140,6 +140,7 @@ class MapDock(QWidget):
         _row(choices, 2, "Model", self.model_box)
         choices.addWidget(self.model_hint, 3, 1)
         column.addLayout(choices)
+        column.addWidget(self.advanced_button)
         column.addWidget(self.advanced)
         run = QHBoxLayout()
         run.addWidget(self.classify_button, 1)
@@ -261,6 +262,10 @@ class MapDock(QWidget):
             self.setStyleSheet(style_sheet(theme_colors(viewer)))
 
     # --- widgets to state ---------------------------------------------------------
+
+    def _fold(self, is_open: bool) -> None:
+        self.advanced_button.setText("▾ Advanced" if is_open else "▸ Advanced")
+        self.advanced.setVisible(is_open)
 
     def _on_batch(self, value: int) -> None:
         self.state.batch_size = value

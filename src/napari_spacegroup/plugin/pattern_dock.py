@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 WIDE = 480
 GAP = 8
 BOTTOM_HEIGHT = 210
+UNBOUNDED = 16777215  # Qt's own
 TITLE = "Pattern (napari-spacegroup)"
 
 
@@ -72,6 +73,7 @@ class PatternDock(QWidget):
         self.network = PatternImage("As the network sees it", "")
         self.verdict = ElidedLabel()
         self.bars = BarChart()
+        self.bars.setMaximumWidth(560)
         self.hint = hint_label()
         head = QHBoxLayout()
         head.addWidget(self.where, 1)
@@ -89,7 +91,7 @@ class PatternDock(QWidget):
         self._body = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._body.setSpacing(GAP)
         self._body.addWidget(self._images, 1)
-        self._body.addLayout(answers, 1)
+        self._body.addLayout(answers, 2)
         column = QVBoxLayout(self)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.addLayout(head)
@@ -138,9 +140,22 @@ class PatternDock(QWidget):
         is_wide = self.width() >= WIDE
         direction = QBoxLayout.Direction
         self._body.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
+        self._body.setStretch(0, 0 if is_wide else 1)
+        if is_wide:
+            self._images.setMaximumHeight(UNBOUNDED)
+            self._images.setFixedWidth(2 * self._picture_side() + GAP)
+            return
         half = (self.width() - 3 * GAP) // 2
         needed = max(image.height_for(half) for image in (self.measured, self.network))
-        self._images.setMaximumHeight(16777215 if is_wide else needed)
+        self._images.setMinimumWidth(0)
+        self._images.setMaximumSize(UNBOUNDED, needed)
+
+    def _picture_side(self) -> int:
+        """Return how large a square fits below the head and the caption."""
+        head = max(w.sizeHint().height() for w in (self.where, self.follow_button))
+        hint = 0 if self.hint.isHidden() else self.hint.sizeHint().height() + GAP
+        caption = self.measured.height_for(0)
+        return max(self.height() - head - hint - caption - 4 * GAP, 90)
 
     def event(self, event: QEvent) -> bool:
         """Stop following when napari takes the widget out of its dock."""

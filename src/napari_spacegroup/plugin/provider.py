@@ -143,10 +143,10 @@ def _model_choice(name: str) -> Choice:
         card = show_model(name)
     except SpaceGroupError as error:
         return Choice(name, name, problem=str(error))
-    shown = ", ".join(str(number) for number in card.classes[:8])
+    shown = " ".join(str(number) for number in card.classes[:8])
     if len(card.classes) > 8:
-        shown = f"{len(card.classes)} space groups, {shown}, …"
-    return Choice(name, name, f"{card.technique.upper()}: tells apart {shown}")
+        shown = f"{len(card.classes)} groups: {shown} …"
+    return Choice(name, name, f"{card.technique.upper()}: {shown}")
 
 
 _factory: Callable[[], ModelProvider] = ZooProvider

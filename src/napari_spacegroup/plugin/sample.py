@@ -71,7 +71,10 @@ def simulate_polycrystal() -> PatternScan:
     )
     noisy, _ = apply_condition(ideal[torch.from_numpy(grain)], "standard", generator)
     low, high = float(noisy.min()), float(noisy.max())
-    data = ((noisy - low) * (255 / (high - low))).to(torch.uint8).numpy()
+    # Grains also differ in brightness, as channelling makes them do.
+    gain = (0.8 + 0.2 * torch.rand(GRAINS, generator=generator))[torch.from_numpy(grain)]
+    scaled = (noisy - low) * (255 / (high - low)) * gain[:, None, None]
+    data = scaled.to(torch.uint8).numpy()
     data = data.reshape(*SHAPE, *PATTERN)
     data[:4, -6:] = 0
     return PatternScan.from_array(

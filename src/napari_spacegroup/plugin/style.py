@@ -77,10 +77,10 @@ def style_sheet(colors: Colors) -> str:
         background: transparent; color: {colors.faint.name()}; border: none;
         border-bottom: 1px solid {colors.border.name()}; padding: 2px 4px; font-weight: 400;
     }}
-    QCollapsible QPushButton {{
+    QPushButton#fold {{
         background: transparent; color: {colors.faint.name()}; text-align: left;
         border: none; padding: 2px 0px;
     }}
-    QCollapsible QPushButton:hover {{ color: {colors.text.name()}; }}
+    QPushButton#fold:hover {{ color: {colors.text.name()}; }}
     QScrollArea {{ border: none; }}
     """
