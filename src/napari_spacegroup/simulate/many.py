@@ -187,7 +187,8 @@ def _on_workers(
                     n_workers=None if workers is None else min(workers, len(waiting)),
                     threads_per_worker=1,
                     processes=True,
-                    dashboard_address=None,
+                    # Without an address dask wants port 8787, which another job may hold.
+                    dashboard_address="127.0.0.1:0",
                     env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
                 )
             )
