@@ -30,13 +30,17 @@ class KinematicSpec(Spec):
 
 
 class DynamicalSpec(Spec):
-    """A dynamical master pattern: Bloch waves, Monte Carlo exit depths and energies."""
+    """A dynamical master pattern: Bloch waves, Monte Carlo exit depths and energies.
+
+    The defaults are the converged ones of ``docs/convergence.md``, for small cells; for a
+    large cell raise ``d_min`` and set ``max_strong``.
+    """
 
     method: Literal["dynamical"] = Field("dynamical", description="Multiple scattering.")
     voltage: float = quantity(20.0, "kV", "Beam energy.", ge=5, le=40)
-    d_min: float = quantity(0.5, "Å", "Smallest lattice spacing of a reflection.", ge=0.25, le=3)
+    d_min: float = quantity(0.4, "Å", "Smallest lattice spacing of a reflection.", ge=0.25, le=3)
     half_size: int = quantity(
-        150, "pixel", "The Lambert grid is 2 * half_size + 1 on a side.", ge=5, le=1000
+        200, "pixel", "The Lambert grid is 2 * half_size + 1 on a side.", ge=5, le=1000
     )
     cutoffs: tuple[float, float, float] | None = quantity(
         None,
@@ -55,7 +59,7 @@ class DynamicalSpec(Spec):
         5.0, "keV", "Electrons that lost more than this are left out.", gt=0, le=20
     )
     energy_bins: int = quantity(
-        3, "1", "Number of exit energies the range is divided into.", ge=1, le=50
+        2, "1", "Number of exit energies the range is divided into.", ge=1, le=50
     )
     weighting: Literal["emsoft", "yield"] = Field(
         "emsoft",
