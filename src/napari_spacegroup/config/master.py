@@ -38,7 +38,7 @@ class DynamicalSpec(Spec):
 
     method: Literal["dynamical"] = Field("dynamical", description="Multiple scattering.")
     voltage: float = quantity(20.0, "kV", "Beam energy.", ge=5, le=40)
-    d_min: float = quantity(0.4, "Å", "Smallest lattice spacing of a reflection.", ge=0.25, le=3)
+    d_min: float = quantity(0.35, "Å", "Smallest lattice spacing of a reflection.", ge=0.25, le=3)
     half_size: int = quantity(
         200, "pixel", "The Lambert grid is 2 * half_size + 1 on a side.", ge=5, le=1000
     )
