@@ -1,0 +1,363 @@
+"""Simulate the training and held-out master patterns of the bundled model ``ebsd-cubic``.
+
+    python recipes/ebsd-cubic/masters.py --structures ../shared/data/structures \
+        --out recipes/ebsd-cubic/sets --workers 2
+
+One dynamical master pattern per structure, each at a random beam energy, cell scale and
+Debye-Waller factor, so that a network meets the spread of real measurements; held-out
+structures keep their own cell. A run that was stopped goes on where it was. The sets that
+the shipped model saw are those of ``sets/``; how they came to be in the time at hand, and
+what was left out, stands in the model card.
+
+What is drawn:
+
+* per space group, prototypes by the square root of their number; a third of the draws in
+  each prototype get other metals on its sites, with the cell scaled by the covalent radii;
+* structures whose superlattice reflections hold under 2 % of the intensity (ordered
+  crystals of like atoms) are left out: their group can't be seen (``benchmarks/equivalence.py``);
+* one in eight formulas and one in eight of the rarer prototypes is held out, and so are all
+  compounds of the EBSD paper but Ni, Fe, Si and Al.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import gzip
+import hashlib
+import json
+import multiprocessing
+import random
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gemmi
+import numpy as np
+
+Record = dict[str, Any]
+
+CLASSES = (221, 223, 225, 227, 229, 230)
+PAPER = {"FeNi3", "AlNi3", "AlFe", "AlNi", "Cr3Si", "Mo3Si", "CTi", "CTa", "CNb", "Al4Ni3",
+         "Al4CoNi2", "Ge", "W", "Ta"}  # fmt: skip
+ALWAYS_TRAINED = {"Ni", "Fe", "Si", "Al"}
+# Prototypes that hold so many materials that holding them out whole would gut a class.
+COMMON = {
+    "221|1a|3c", "221|1a|1b|3c", "221|1a|1b", "221|1a|3d", "221|1a", "223|2a|6c",
+    "225|4a|4b|8c", "225|4a|4b", "225|4a|8c", "225|4a", "225|24e|4a|8c", "227|16c|32e|8b",
+    "227|16d|32e|8a", "227|8b", "227|16d|8a", "227|16c|8b", "229|2a", "229|12d2a|12e|8c",
+    "230|16a|24c|24d|96h", "230|16b|48g|96h", "230|16a48f|48g",
+}  # fmt: skip
+METALS = tuple(
+    [
+        "Mg",
+        "Al",
+        "Si",
+        "Ti",
+        "V",
+        "Cr",
+        "Mn",
+        "Fe",
+        "Co",
+        "Ni",
+        "Cu",
+        "Zn",
+        "Ga",
+        "Ge",
+        "Y",
+        "Zr",
+        "Nb",
+        "Mo",
+        "Ru",
+        "Rh",
+        "Pd",
+        "Ag",
+        "In",
+        "Sn",
+        "Hf",
+        "Ta",
+        "W",
+        "Re",
+        "Ir",
+        "Pt",
+        "Au",
+        "La",
+        "Ce",
+        "Gd",
+    ]
+)
+ANIONS = {"O", "F", "Cl", "Br", "S", "Se", "N", "H"}
+NO_SOLIDS = {"He", "Ne", "Ar", "Kr", "Xe", "H", "O"}
+ELEMENTS = {
+    229: ["Fe", "Cr", "Mo", "Nb", "V", "Na", "Ba", "Li", "K"],
+    225: ["Ni", "Al", "Cu", "Ag", "Au", "Pt", "Pd", "Pb", "Rh", "Ir"],
+    227: ["Si", "C", "Sn"],
+}
+THREE_TIMES = {"Fe", "Ni", "Si", "Al", "Cr", "Cu", "Mo"}
+# Space group: structures to train on, to hold out, and the most atoms of a cell.
+COUNTS = {221: (110, 14, 60), 223: (60, 8, 130), 225: (120, 14, 120), 227: (80, 14, 120),
+          229: (90, 12, 120), 230: (45, 8, 170)}  # fmt: skip
+SEED = 7
+
+
+@dataclass(frozen=True)
+class Task:
+    """One structure and the side of the split that it stands on."""
+
+    number: int
+    record: Record
+    side: str
+
+
+def share_of(text: str, parts: int) -> int:
+    """Return a number below ``parts`` that depends on the text alone."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % parts
+
+
+def load(folder: Path) -> list[Record]:
+    """Return the structures of the six groups."""
+    found = []
+    for name in ("structures", "structures_large"):
+        with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
+            found += [r for r in map(json.loads, file) if r["sg"] in CLASSES]
+    return found
+
+
+def side_of(record: Record) -> str:
+    """Return ``train``, ``val``, ``k18`` (the paper's materials) or ``skip``."""
+    formula, prototype = record["formula"], record["proto"]
+    if formula in PAPER:
+        return "skip" if record["hyp"] else "k18"
+    if formula in ALWAYS_TRAINED:
+        return "train"
+    if share_of(formula, 8) == 0:
+        return "val"
+    return "val" if share_of("p" + prototype, 8) == 0 and prototype not in COMMON else "train"
+
+
+def hidden_shares(record: Record) -> list[float] | None:
+    """Return the share of intensity in the reflections that forbid each larger symmetry.
+
+    Electron scattering factors, d > 0.8 Å, B = 0.5 Å². None for an element without a table.
+    """
+    edge = record["lattice"][0]
+    reach = min(int(edge / 0.8) + 1, 14)
+    line = np.arange(-reach, reach + 1)
+    hkl = np.stack(np.meshgrid(np.arange(reach + 1), line, line, indexing="ij"), -1).reshape(-1, 3)
+    square = (hkl**2).sum(1) / edge**2
+    keep = (square > 0) & (square < 1 / 0.64)
+    hkl, square = hkl[keep], square[keep]
+    factor = np.zeros(len(hkl), complex)
+    sites: dict[str, list[list[float]]] = {}
+    for site in record["sites"]:
+        sites.setdefault(site[0], []).append(site[1:5])
+    unique, inverse = np.unique(square, return_inverse=True)
+    for element, rows in sites.items():
+        table = gemmi.Element(element).c4322
+        if table is None:
+            return None
+        values = np.array(rows)
+        f = np.array([table.calculate_sf(q / 4) for q in unique])[inverse]
+        waves = (np.exp(2j * np.pi * (hkl @ values[:, :3].T)) * values[:, 3]).sum(1)
+        factor += f * np.exp(-0.5 * square / 4) * waves
+    intensity = np.abs(factor) ** 2
+    parity = hkl % 2
+    face = (parity == parity[:, :1]).all(1)
+    half = (parity == 0).all(1)
+    half_parity = (hkl // 2) % 2
+    allowed = {
+        "F": face,
+        "I": hkl.sum(1) % 2 == 0,
+        "half P": half,
+        "half I": half & ((hkl // 2).sum(1) % 2 == 0),
+        "half F": half & (half_parity == half_parity[:, :1]).all(1),
+    }
+    if record["sg"] == 225:
+        allowed["diamond"] = face & ~(half & (hkl.sum(1) % 4 != 0))
+    own = {225: "F", 227: "F", 229: "I", 230: "I"}.get(record["sg"])
+    allowed.pop(own or "", None)
+    return [float(1 - intensity[a].sum() / intensity.sum()) for a in allowed.values()]
+
+
+def substitute(record: Record, rng: random.Random) -> Record | None:
+    """Return the structure with other metals, or None if two sites got the same one."""
+    elements = sorted({site[0] for site in record["sites"]})
+    swap = {e: (e if e in ANIONS else rng.choice(METALS)) for e in elements}
+    if len(set(swap.values())) < len(swap):
+        return None
+
+    def size(sites: list[list[Any]]) -> float:
+        return sum(gemmi.Element(s[0]).covalent_r ** 3 * s[4] for s in sites)
+
+    sites = [[swap[s[0]], *s[1:]] for s in record["sites"]]
+    factor = (size(sites) / size(record["sites"])) ** (1 / 3)
+    factor = min(max(factor, 0.85), 1.2)
+    edges = [x * factor for x in record["lattice"][:3]]
+    return record | {
+        "sites": sites,
+        "lattice": edges + record["lattice"][3:],
+        "id": record["id"] + "+sub" + "".join(f"_{a}{b}" for a, b in swap.items()),
+        "formula": record["formula"] + "*" + "".join(swap.values()),
+        "source": "substituted",
+    }
+
+
+def pick(
+    prototypes: dict[str, list[Record]], count: int, most: int, rng: random.Random, swap: bool
+) -> list[Record]:
+    """Return structures of one space group, prototypes by the square root of their number."""
+    names = sorted(prototypes, key=lambda p: (-len(prototypes[p]), p))
+    weight = {p: len(prototypes[p]) ** 0.5 for p in names}
+    for name in names:
+        rng.shuffle(prototypes[name])
+        prototypes[name].sort(key=lambda r: r["hyp"])
+    drawn: collections.Counter[str] = collections.Counter()
+    seen: set[str] = set()
+    chosen: list[Record] = []
+    while len(chosen) < count and names:
+        name = max(names, key=lambda p: weight[p] / (drawn[p] + 0.5))
+        drawn[name] += 1
+        fresh = [r for r in prototypes[name] if r["formula"] not in seen and r["n"] <= most]
+        record = fresh[0] if fresh else None
+        if swap and (record is None or drawn[name] % 3 == 0):
+            bases = [r for r in prototypes[name]
+                     if r["n"] <= most and len({s[0] for s in r["sites"]}) > 1]  # fmt: skip
+            for _ in range(10 if bases else 0):
+                swapped = substitute(rng.choice(bases), rng)
+                if swapped is not None:
+                    record = swapped
+                    break
+        if record is None:
+            names.remove(name)
+            continue
+        seen.add(record["formula"])
+        shares = hidden_shares(record)
+        if shares is not None and min(shares, default=1) >= 0.02:
+            chosen.append(record)
+    return chosen
+
+
+def tasks(structures: list[Record]) -> list[Task]:
+    """Return all structures to simulate, the classes interleaved."""
+    rng = random.Random(SEED)
+    by_side: dict[tuple[int, str], dict[str, list[Record]]] = collections.defaultdict(
+        lambda: collections.defaultdict(list)
+    )
+    paper = []
+    for record in structures:
+        side = side_of(record)
+        if "sg_loose" in record or side == "skip" or record["n"] > 170:
+            continue
+        if side == "k18":
+            if record["source"] == "Kaufmann18":
+                paper.append(record)
+            continue
+        by_side[record["sg"], side][record["proto"]].append(record)
+    order: list[tuple[float, Record, str]] = [(0.2, r, "k18") for r in paper]
+    for group, (train, held, most) in COUNTS.items():
+        chosen = pick(by_side[group, "train"], train, most, rng, swap=True)
+        order += [(i / len(chosen), r, "train") for i, r in enumerate(chosen)]
+        kept = pick(by_side[group, "val"], held, most, rng, swap=False)
+        order += [(0.15 + 0.7 * i / max(len(kept), 1), r, "val") for i, r in enumerate(kept)]
+    order.sort(key=lambda t: (t[0], t[1]["sg"]))
+    found = [Task(i, r, s) for i, (_, r, s) in enumerate(order) if r["formula"] not in NO_SOLIDS]
+    number = 5000
+    for group, elements in ELEMENTS.items():
+        for element in elements:
+            same = [r for r in structures
+                    if r["sg"] == group and r["formula"] == element and r["n"] <= 8]  # fmt: skip
+            is_held = element not in ALWAYS_TRAINED and share_of(element, 8) == 0
+            if not same or is_held:
+                continue
+            record = next((r for r in same if not r["hyp"]), same[0])
+            for copy in range(3 if element in THREE_TIMES else 1):
+                found.append(Task(number, record | {"id": f"{record['id']}#{copy}"}, "train"))
+                number += 1
+    return found
+
+
+def simulate(task: Task, out: Path) -> None:
+    """Simulate one structure and store it, unless that is done."""
+    path = out / f"{task.number:04d}.npz"
+    record, is_trained = task.record, task.side == "train"
+    if path.exists() or (record["n"] > 90 and record["sg"] != 230):
+        return
+    import torch
+
+    from napari_spacegroup.crystal import Phase
+    from napari_spacegroup.simulate.dynamical import simulate_dynamical
+
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(share_of(record["id"], 2**31))
+    voltage = float(rng.uniform(11, 29) if is_trained else rng.uniform(15, 25))
+    energy = voltage * (float(rng.uniform(0.85, 1.0)) if is_trained else 0.95)
+    b_iso = float(np.exp(rng.uniform(np.log(0.15), np.log(1.0)))) if is_trained else 0.5
+    scale = float(rng.uniform(0.98, 1.02)) if is_trained else 1.0
+    phase = Phase.from_record(record).with_b_iso(b_iso).scaled(scale)
+    edge = record["lattice"][0]
+    d_min, half_size, strong = next(
+        row[1:] for row in ((4.7, 0.5, 72, 40), (6.8, 0.55, 72, 45), (9.0, 0.65, 66, 50),
+                            (np.inf, 0.8, 60, 60)) if edge < row[0]
+    )  # fmt: skip
+    start = time.monotonic()
+    data, plans = simulate_dynamical(
+        phase, np.array([energy]), voltage=voltage, half_size=half_size, d_min=d_min,
+        max_strong=strong, electrons=20_000,
+    )  # fmt: skip
+    sheet = data[0, :1]
+    meta = {
+        "name": record["formula"], "space_group": record["sg"], "prototype": record["proto"],
+        "identifier": record["id"], "energy": energy, "voltage": voltage,
+        "source": record["source"],
+    }  # fmt: skip
+    np.savez(
+        path,
+        data=((sheet - sheet.mean()) / sheet.std()).astype(np.float16),
+        side=task.side,
+        meta=json.dumps(meta),
+    )
+    print(
+        f"{task.number} {record['sg']} {record['formula']} {task.side} "
+        f"{time.monotonic() - start:.1f} s, {plans[0].mean_strong:.0f} strong beams",
+        flush=True,
+    )
+
+
+def pack(parts: Path, out: Path) -> None:
+    """Write one set for each side of the split."""
+    from napari_spacegroup.learn import MasterRecord, MasterSet
+
+    sides: dict[str, tuple[list[Any], list[MasterRecord]]] = {}
+    for file in sorted(parts.glob("*.npz")):
+        with np.load(file) as content:
+            arrays, records = sides.setdefault(str(content["side"]), ([], []))
+            arrays.append(content["data"])
+            records.append(MasterRecord(**json.loads(str(content["meta"]))))
+    for side, (arrays, records) in sides.items():
+        MasterSet.from_arrays(arrays, records).save(out / f"{side}.npz")
+        print(f"{side}: {len(records)} master patterns")
+
+
+def _run(job: tuple[Task, Path]) -> None:
+    simulate(*job)
+
+
+def main() -> None:
+    """Simulate what is missing, then pack."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--structures", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    parts = options.out / "parts"
+    parts.mkdir(parents=True, exist_ok=True)
+    jobs = [(task, parts) for task in tasks(load(options.structures))]
+    with multiprocessing.get_context("spawn").Pool(options.workers, maxtasksperchild=40) as pool:
+        for _ in pool.imap_unordered(_run, jobs):
+            pass
+    pack(parts, options.out)
+
+
+if __name__ == "__main__":
+    main()
