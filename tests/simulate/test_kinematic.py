@@ -68,6 +68,34 @@ def test_strong_bands_alone_are_nearly_the_pattern(crystals):
     assert np.corrcoef(every.ravel(), strong.ravel())[0, 1] > 0.99
 
 
+@pytest.mark.parametrize("scattering", ["lobato", "xtables"])
+def test_structure_factors_are_those_of_diffsims(crystals, scattering):
+    """Without thermal vibration, which diffsims leaves out, and in P1."""
+    from diffsims.crystallography import ReciprocalLatticeVector
+
+    from napari_spacegroup.simulate.kinematic import _orix_phase, structure_factors
+
+    phase = crystals.phase("ZrO2").with_b_iso(0.0)
+    vectors = ReciprocalLatticeVector.from_min_dspacing(_orix_phase(phase), 1.6)
+    vectors.calculate_structure_factor(scattering)
+    ours = structure_factors(phase, vectors.hkl, scattering)
+    np.testing.assert_allclose(ours, vectors.structure_factor.astype(complex), atol=1e-6)
+
+
+def test_vibration_and_occupancy_weaken_a_reflection(crystals):
+    from dataclasses import replace
+
+    from napari_spacegroup.simulate.kinematic import structure_factors
+
+    still = crystals.phase("Ni").with_b_iso(0.0)
+    hkl = np.array([[2, 2, 0]])
+    full = structure_factors(still, hkl)
+    warm = structure_factors(still.with_b_iso(1.0), hkl)
+    assert warm / full == pytest.approx(np.exp(-0.25 * 8 / 3.5236**2))
+    half = replace(still, sites=tuple(replace(s, occupancy=0.5) for s in still.sites))
+    assert structure_factors(half, hkl) / full == pytest.approx(0.5)
+
+
 def test_no_planes_is_an_error(crystals):
     tiny = crystals.phase("Ni").scaled(0.1)
     with pytest.raises(PhaseError, match="lower d_min"):
