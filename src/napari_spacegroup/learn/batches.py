@@ -43,8 +43,8 @@ class Batch:
 class TrainingBatches:
     """Endless randomised batches with all classes equally often.
 
-    Within a class, prototypes are drawn with the square root of their number, so that
-    neither one large family nor a single odd structure rules.
+    Within a class every structure of the set is drawn equally often: the balance between
+    prototypes is struck where the set is made.
 
     Parameters
     ----------
@@ -75,12 +75,9 @@ class TrainingBatches:
         self.appearance = appearance
         self.contract = contract
         groups = masters.space_groups
-        self.members = [torch.as_tensor((groups == c).nonzero()[0]) for c in classes]
-        counts: dict[str, int] = {}
-        for record in masters.records:
-            counts[record.prototype] = counts.get(record.prototype, 0) + 1
-        weight = torch.tensor([counts[r.prototype] ** -0.5 for r in masters.records])
-        self.weights = [weight[m] for m in self.members]
+        self.members = [
+            torch.as_tensor((groups == c).nonzero()[0], device=self.device) for c in classes
+        ]
 
     def draw(self, count: int) -> Batch:
         """Return a batch of ``count`` patterns."""
@@ -89,15 +86,13 @@ class TrainingBatches:
                 len(self.members), (count,), generator=self.generator, device=self.device
             )
             chosen = torch.empty(count, dtype=torch.long, device=self.device)
-            for index, (members, weights) in enumerate(
-                zip(self.members, self.weights, strict=True)
-            ):
+            for index, members in enumerate(self.members):
                 here = (labels == index).nonzero()[:, 0]
                 if len(here):
-                    draws = torch.multinomial(
-                        weights.to(self.device), len(here), True, generator=self.generator
+                    draws = torch.randint(
+                        len(members), (len(here),), generator=self.generator, device=self.device
                     )
-                    chosen[here] = members.to(self.device)[draws]
+                    chosen[here] = members[draws]
             geometry = self.geometry.draw(count, self.generator)
             rotations = random_quaternions(count, self.generator)
             ideal = project(self.patterns[chosen], geometry, rotations)
@@ -166,5 +161,5 @@ def sector_planes(
     folded = normal.abs().sort(dim=1, descending=True)[0]
     # Mean and deviation of a folded direction over the sphere.
     mean = folded.new_tensor([0.85, 0.45, 0.19])[:, None]
-    scaled = (folded - mean) / folded.new_tensor([0.11, 0.18, 0.13])[:, None]
+    scaled: Tensor = (folded - mean) / folded.new_tensor([0.11, 0.18, 0.13])[:, None]
     return scaled.reshape((len(rotations), 3, *shape))

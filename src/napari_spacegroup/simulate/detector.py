@@ -8,6 +8,7 @@ training draws from, with one strength per effect so that an ablation can switch
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -19,6 +20,7 @@ from ..imaging.filters import gaussian_blur
 from .projector import DetectorGeometry
 
 Condition = Literal["clean", "standard", "hard"]
+Draw = Callable[..., Tensor]
 
 
 class GeometryRange(BaseModel):
@@ -205,22 +207,23 @@ class Appearance(BaseModel):
             mask = torch.where(rand() < self.screen_share, screen, mask)
         return images * mask, mask
 
-    def _filter(self, images: Tensor, rand: object, randn: object) -> Tensor:
+    def _filter(self, images: Tensor, rand: Draw, randn: Draw) -> Tensor:
         count, rows, columns = images.shape
         fy = torch.fft.fftfreq(rows, device=images.device)[:, None]
         fx = torch.fft.rfftfreq(columns, device=images.device)[None]
         radius = torch.sqrt(fy**2 + fx**2)
         knots = 7
-        curve = self.spectrum * randn(count, 1, knots)  # type: ignore[operator]
+        curve = self.spectrum * randn(count, 1, knots)
         curve = functional.interpolate(curve, 65, mode="linear", align_corners=True)[:, 0]
         log_radius = (torch.log2(radius.clamp_min(0.5 / rows)) + math.log2(rows) + 1) / (
             math.log2(rows) + 0.5
         )
         index = (log_radius.clamp(0, 1) * 64).round().long()
         factor = torch.exp(curve[:, index.reshape(-1)].reshape(count, *radius.shape))
-        sigma = self.blur * rand() ** 2  # type: ignore[operator]
+        sigma = self.blur * rand() ** 2
         factor = factor * torch.exp(-2 * (math.pi * sigma * radius) ** 2)
-        return torch.fft.irfft2(torch.fft.rfft2(images) * factor, s=(rows, columns))
+        filtered: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * factor, s=(rows, columns))
+        return filtered
 
 
 def _vertical_slope(images: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class DetectorGeometry:
 def random_quaternions(count: int, generator: torch.Generator) -> Tensor:
     """Return rotations that are uniform on SO(3), shape ``(count, 4)``, scalar first."""
     quaternions = torch.randn(count, 4, generator=generator, device=generator.device)
-    return quaternions / quaternions.norm(dim=1, keepdim=True)
+    length: Tensor = quaternions.norm(dim=1, keepdim=True)
+    return quaternions / length
 
 
 def rotation_matrices(quaternions: Tensor) -> Tensor:
@@ -131,12 +132,11 @@ def pixel_directions(geometry: DetectorGeometry, rotations: Tensor) -> tuple[Ten
     """
     rows, columns = geometry.shape
     pcx, pcy, pcz = (value[:, None] for value in geometry.pattern_center.unbind(-1))
-    options = {"device": pcx.device, "dtype": pcx.dtype}
-    across = (torch.arange(columns, **options) + 0.5) / columns
-    down = (torch.arange(rows, **options) + 0.5) / rows
+    across = (torch.arange(columns, device=pcx.device, dtype=pcx.dtype) + 0.5) / columns
+    down = (torch.arange(rows, device=pcx.device, dtype=pcx.dtype) + 0.5) / rows
     gnomonic_x = (across - pcx) * (columns / rows) / pcz
     gnomonic_y = (pcy - down) / pcz
-    matrices = rotation_matrices(rotations.to(**options)) @ sample_to_detector(geometry).mT
+    matrices = rotation_matrices(rotations.to(pcx)) @ sample_to_detector(geometry).mT
     return tuple(
         matrices[:, i, 0, None, None] * gnomonic_x[:, None, :]
         + matrices[:, i, 1, None, None] * gnomonic_y[:, :, None]

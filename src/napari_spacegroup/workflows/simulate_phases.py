@@ -97,8 +97,10 @@ def _read_phases(paths: Sequence[Path]) -> list[Phase]:
 
 def _hemispheres(master: MasterPattern) -> NDArray[np.float32]:
     """Return one hemisphere where the other is its inverse, else both."""
-    sheets = master.weighted()
-    return sheets[:1] if master.is_centrosymmetric else sheets
+    sheets: NDArray[np.float32] = np.asarray(master.weighted())
+    count = 1 if master.is_centrosymmetric else 2
+    kept: NDArray[np.float32] = sheets[:count]
+    return kept
 
 
 def _masters(

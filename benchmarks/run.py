@@ -1,0 +1,252 @@
+"""One table of ratios: what ``make bench`` prints.
+
+Every row compares two things in the same run on the same machine, checks that both gave
+the right answer, and is stored with versions and hardware in
+``benchmarks/results/bench.json``. Rows that need a GPU are marked as not measured where
+there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+SEED = 0
+RESULTS = Path(__file__).parent / "results"
+REPEATS = 3
+"""Timed repeats; the median counts."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One ratio.
+
+    Parameters
+    ----------
+    name
+        What is compared.
+    ratio
+        First over second; none where it was not measured.
+    target
+        What the project asks for, as text.
+    detail
+        The two figures behind it, and how the answers were checked.
+    """
+
+    name: str
+    ratio: float | None
+    target: str
+    detail: str
+
+
+def median_seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Return the median time of a call, after one that warms up."""
+    work()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def projector() -> list[Row]:
+    """Compare the torch projector with kikuchipy's, 1,000 patterns of 60 x 60."""
+    import kikuchipy as kp
+    import torch
+    from orix.quaternion import Rotation
+
+    from napari_spacegroup.simulate.projector import DetectorGeometry, project
+
+    count, shape, center = 1000, (60, 60), (0.42, 0.22, 0.5)
+    master = kp.data.nickel_ebsd_master_pattern_small(projection="lambert", hemisphere="both")
+    quaternions = np.random.default_rng(SEED).normal(size=(count, 4))
+    quaternions /= np.linalg.norm(quaternions, axis=1, keepdims=True)
+    detector = kp.detectors.EBSDDetector(shape=shape, pc=center, sample_tilt=70, tilt=5)
+    rotations = Rotation(quaternions)
+
+    def theirs() -> np.ndarray:
+        return master.get_patterns(
+            rotations, detector, energy=20, dtype_out="float32", compute=True,
+            show_progressbar=False,
+        ).data  # fmt: skip
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
+    seconds = median_seconds(theirs)
+    expected = theirs()
+    rows = []
+    for device in devices:
+        sheets = torch.tensor(master.data.astype(np.float32), device=device)[None]
+        turned = torch.tensor(quaternions, dtype=torch.float32, device=device)
+        geometry = DetectorGeometry.fixed(
+            shape, center, detector_tilt=5.0, count=count, device=device
+        )
+
+        def ours(
+            sheets: torch.Tensor = sheets,
+            geometry: DetectorGeometry = geometry,
+            turned: torch.Tensor = turned,
+        ) -> np.ndarray:
+            with torch.inference_mode():
+                return project(sheets, geometry, turned).cpu().numpy()
+
+        mine = median_seconds(ours)
+        worst = min(
+            np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(ours(), expected, strict=True)
+        )
+        assert worst > 0.9999, f"the projector and kikuchipy disagree: {worst}"
+        rows.append(
+            Row(
+                f"projector against kikuchipy get_patterns ({device})",
+                seconds / mine,
+                "at least 1 on two CPU cores" if device == "cpu" else "at least 200",
+                f"{count / mine:.0f} against {count / seconds:.0f} patterns/s, "
+                f"worst correlation {worst:.6f}",
+            )
+        )
+    if len(devices) == 1:
+        rows.append(Row("projector on a GPU against kikuchipy on the CPU", None, "at least 200",
+                        "not measured: no GPU here"))  # fmt: skip
+    return rows
+
+
+def classification(folder: Path) -> Row:
+    """Compare ``classify`` from file to saved map with the bare forward pass."""
+    import torch
+
+    import napari_spacegroup as nsg
+    from napari_spacegroup.crystal.levels import LEVELS, level_names
+    from napari_spacegroup.imaging import prepare
+
+    rng = np.random.default_rng(SEED)
+    patterns = rng.integers(0, 255, size=(48, 64, 60, 60), dtype=np.uint8)
+    path = folder / "scan.npy"
+    np.save(path, patterns)
+    model = nsg.load_model("ebsd-cubic")
+    for level in LEVELS:
+        level_names(level)
+    flat = torch.from_numpy(patterns.reshape(-1, 60, 60))
+    inputs = [prepare(part, model.card.input) for part in flat.split(256)]
+
+    def bare() -> np.ndarray:
+        with torch.inference_mode():
+            found = [
+                torch.softmax(model.network(x.contiguous(memory_format=torch.channels_last)), -1)
+                for x in inputs
+            ]
+        return torch.cat(found).numpy()
+
+    def whole() -> np.ndarray:
+        result = nsg.classify(path, model, batch_size=256)
+        result.save(folder / "map.h5")
+        return result.labels("space_group")
+
+    labels = whole().ravel()
+    assert np.mean(labels == np.array(model.classes)[bare().argmax(1)]) > 0.999
+    whole_seconds, bare_seconds = median_seconds(whole), median_seconds(bare)
+    count = len(flat)
+    return Row(
+        "classify, file to saved map, against the bare forward pass",
+        bare_seconds / whole_seconds,
+        "at least 0.8",
+        f"{count / whole_seconds:.0f} against {count / bare_seconds:.0f} patterns/s, same labels",
+    )
+
+
+def sparse_scan(path: Path, gigabytes: float) -> int:
+    """Write a scan of that size, a few patterns noise and the rest never written."""
+    rows, columns = 480, 640
+    count = round(gigabytes * 1e9 / (rows * columns))
+    array = np.lib.format.open_memmap(path, "w+", np.uint8, (count // 25, 25, rows, columns))
+    rng = np.random.default_rng(SEED)
+    for line in range(0, len(array), max(1, len(array) // 13)):
+        array[line, ::5] = rng.integers(1, 255, size=(5, rows, columns), dtype=np.uint8)
+    array.flush()
+    return count
+
+
+MEMORY_CHILD = """
+import resource, sys
+import napari_spacegroup as nsg
+result = nsg.classify(sys.argv[1], "ebsd-cubic", batch_size=128)
+result.save(sys.argv[1] + ".map.h5")
+assert (result.labels("space_group") > 0).any()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory(folder: Path) -> Row:
+    """Compare the peak memory of classifying 10 GB with that of 0.1 GB."""
+    peaks = []
+    for gigabytes in (0.1, 10.0):
+        path = folder / f"scan_{gigabytes}.npy"
+        sparse_scan(path, gigabytes)
+        done = subprocess.run(
+            [sys.executable, "-c", MEMORY_CHILD, str(path)], capture_output=True, text=True,
+            check=True,
+        )  # fmt: skip
+        peaks.append(float(done.stdout.split()[-1]))
+        path.unlink()
+    return Row(
+        "memory of a 10 GB scan against a 0.1 GB one",
+        peaks[1] / peaks[0],
+        "at most 1.3",
+        f"peak {peaks[1]:.0f} against {peaks[0]:.0f} MiB, sparse files of 480 x 640 patterns",
+    )
+
+
+def importing() -> Row:
+    """Time the import and look for heavy modules in it."""
+    code = (
+        "import time; t = time.perf_counter(); import napari_spacegroup; "
+        "s = time.perf_counter() - t; import sys; "
+        "print(s, [m for m in ('torch', 'qtpy', 'PySide6', 'napari', 'kikuchipy') "
+        "if m in sys.modules])"
+    )
+    seconds, heavy = [], ""
+    for _ in range(5):
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        first, heavy = done.stdout.split(maxsplit=1)
+        seconds.append(float(first))
+    assert heavy.strip() == "[]", f"the import brings {heavy}"
+    median = statistics.median(seconds)
+    return Row("import napari_spacegroup against 0.3 s", median / 0.3, "at most 1",
+               f"{median * 1000:.0f} ms, no torch, Qt, napari or kikuchipy")  # fmt: skip
+
+
+def main() -> None:
+    """Measure, print, store."""
+    parser = argparse.ArgumentParser(description="Print the table of ratios and store it.")
+    parser.add_argument("--json", type=Path, default=RESULTS / "bench.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        rows = [*projector(), classification(folder), memory(folder), importing()]
+    width = max(len(row.name) for row in rows)
+    print(f"{'row':{width}}  ratio    target                        detail")
+    for row in rows:
+        ratio = "not measured" if row.ratio is None else f"{row.ratio:.2f}x"
+        print(f"{row.name:{width}}  {ratio:7}  {row.target:28}  {row.detail}")
+    from napari_spacegroup.workflows.provenance import provenance
+
+    report = {"rows": [asdict(row) for row in rows], "seed": SEED, "made": provenance(),
+              "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}  # fmt: skip
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
