@@ -172,14 +172,19 @@ def test_closing_the_dock_cancels_the_job(window, scan, fake_models):
     assert again.layer_box.currentText() == "Steel"
 
 
-def test_closing_the_window_cancels_the_job(make_napari_viewer, qtbot, fake_models, scan):
+@pytest.mark.parametrize("way", ["viewer", "window"])
+def test_closing_the_window_cancels_the_job(make_napari_viewer, qtbot, fake_models, scan, way):
     window = Window(make_napari_viewer(), qtbot)
     window.open(scan)
     fake_models.gate.clear()
     window.press(window.map.classify_button)
     window.until(lambda: window.state.map_name)
     runner = window.session.classify.runner
-    window.viewer.close()
+    if way == "viewer":
+        window.viewer.close()
+    else:
+        window.map_frame.deleteLater()  # what Qt does with the docks of a closed window
+        window.until(lambda: runner.cancel_token.is_cancelled)
     assert runner.wait(10)
 
 

@@ -14,6 +14,7 @@ from .style import Colors
 
 PERCENTILES = (0.5, 99.5)
 SLOTS = 5
+WIDEST = 560
 
 
 def gray_image(values: NDArray[np.generic]) -> QImage:
@@ -134,7 +135,8 @@ class BarChart(QWidget):
         name_width = max((metrics.horizontalAdvance(name) for name in names), default=0)
         name_width = min(name_width + 10, self.width() // 2)
         value_width = metrics.horizontalAdvance("> 99.9 %") + 8
-        room = max(self.width() - name_width - value_width, 10)
+        whole = min(self.width(), WIDEST)
+        room = max(whole - name_width - value_width, 10)
         for index, (bar, name) in enumerate(zip(self.bars, names, strict=True)):
             top = index * height
             painter.setPen(self.colors.text if index == 0 else self.colors.faint)
@@ -146,7 +148,7 @@ class BarChart(QWidget):
             track.setWidth(max(1.0, room * bar.probability))
             painter.fillRect(track, QColor.fromRgbF(*bar.color))
             right = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight)
-            place = QRect(self.width() - value_width, top, value_width, height)
+            place = QRect(whole - value_width, top, value_width, height)
             painter.drawText(place, right, percent(bar.probability))
         painter.end()
 

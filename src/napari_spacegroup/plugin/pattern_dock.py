@@ -73,7 +73,6 @@ class PatternDock(QWidget):
         self.network = PatternImage("As the network sees it", "")
         self.verdict = ElidedLabel()
         self.bars = BarChart()
-        self.bars.setMaximumWidth(560)
         self.hint = hint_label()
         head = QHBoxLayout()
         head.addWidget(self.where, 1)
@@ -155,7 +154,7 @@ class PatternDock(QWidget):
         head = max(w.sizeHint().height() for w in (self.where, self.follow_button))
         hint = 0 if self.hint.isHidden() else self.hint.sizeHint().height() + GAP
         caption = self.measured.height_for(0)
-        return max(self.height() - head - hint - caption - 4 * GAP, 90)
+        return int(max(self.height() - head - hint - caption - 4 * GAP, 90))
 
     def event(self, event: QEvent) -> bool:
         """Stop following when napari takes the widget out of its dock."""
