@@ -104,6 +104,19 @@ def test_cancel_answers_within_one_batch_and_keeps_the_model(toys, tmp_path):
     assert load_model(tmp_path).card.training["steps"] == 1
 
 
+def test_a_model_can_be_the_start_of_another(toys, tmp_path):
+    list(train_events(_spec(steps=20), tmp_path / "first", masters=toys))
+    spec = _spec(steps=1).replace(start=str(tmp_path / "first"))
+    loss = {}
+    for key, chosen in (("cold", _spec(steps=1)), ("warm", spec)):
+        events = train_events(chosen, tmp_path / key, masters=toys, report_every=1)
+        loss[key] = next(e.loss for e in events if isinstance(e, TrainStep))
+    assert loss["warm"] < loss["cold"]
+    other = _spec(steps=1).replace(start=str(tmp_path / "first"), network={"width": 12})
+    with pytest.raises(ModelError, match="do not fit"):
+        next(train_events(other, tmp_path / "other", masters=toys))
+
+
 def test_a_class_without_structures_is_refused(toys, tmp_path):
     spec = _spec().replace(classes=(221, 225, 229))
     with pytest.raises(ModelError, match="225"):

@@ -55,9 +55,7 @@ def test_noise_is_alike_for_long_and_short_lines():
 
 def test_planes_told_to_the_network_are_those_seen_on_the_screen():
     """Pixels whose direction is perpendicular to [100] lie on the line told to be {100}."""
-    geometry = DetectorGeometry.fixed(
-        (60, 60), (0.42, 0.3, 0.6), detector_tilt=5.0, azimuthal=2.0
-    )
+    geometry = DetectorGeometry.fixed((60, 60), (0.42, 0.3, 0.6), detector_tilt=5.0, azimuthal=2.0)
     rotation = random_quaternions(1, torch.Generator().manual_seed(3))
     directions = torch.stack(pixel_directions(geometry, rotation), -1)[0]
     directions = directions / directions.norm(dim=-1, keepdim=True)

@@ -81,6 +81,10 @@ class TrainSpec(Spec):
     validation: tuple[Path, ...] = Field(
         (), description="Held-out master patterns; empty draws them from masters."
     )
+    start: str | None = Field(
+        None,
+        description="Model to start from, by name or folder: the same network and input.",
+    )
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
         "model", description="Name on the model card."
     )

@@ -25,7 +25,7 @@ from ..config import TrainSpec
 from ..errors import ModelError
 from ..imaging import InputContract
 from ..jobs.cancel import CancelToken
-from ..models import BandNet, Model, ModelCard, build
+from ..models import BandNet, Model, ModelCard, build, load_model
 from ..simulate.detector import Appearance, GeometryRange
 from .batches import Batch, TrainingBatches, condition_batch, sector_planes
 from .checkpoint import TrainState, load_checkpoint, save_checkpoint
@@ -164,6 +164,8 @@ class _Session:
         torch.manual_seed(spec.seed)
         self.options = _network_options(spec)
         self.network = build(spec.network.architecture, len(self.classes), **self.options)
+        if spec.start is not None:
+            _start_from(spec.start, self.network, self.classes)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         schedule = spec.schedule
@@ -326,6 +328,27 @@ class _Session:
         model = Model(self.average, card)
         model.save(self.out)
         return model
+
+
+def _start_from(name: str, network: nn.Module, classes: tuple[int, ...]) -> None:
+    """Copy the weights of a model; its class head only where the classes are the same."""
+    model = load_model(name)
+    weights = model.network.state_dict()
+    if model.classes != classes:
+        weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
+    try:
+        _, unexpected = network.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the weights of {name!r} do not fit this network ({error}); choose the same "
+            f"architecture, width and input size ({model.card.architecture}, "
+            f"{model.card.options})"
+        ) from error
+    if unexpected:
+        raise ModelError(
+            f"{name!r} is a {model.card.architecture}, with parts that this network lacks "
+            f"({unexpected[0]}, ...); choose the same architecture"
+        )
 
 
 def _split(masters: MasterSet, spec: TrainSpec) -> tuple[MasterSet, MasterSet]:
