@@ -41,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(options.verbose, 2)]
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("napari_spacegroup").setLevel(level)
+    for handler in logging.getLogger().handlers:
+        # dask sets its own loggers to INFO; its chatter is not the user's.
+        handler.addFilter(_is_ours_or_urgent)
     try:
         status: int = options.run(options)
     except (CancelledError, KeyboardInterrupt) as error:
@@ -253,6 +256,10 @@ def _check_model(options: argparse.Namespace) -> int:
 def _given(**values: Any) -> dict[str, Any]:
     """Return the options that were given; the spec knows the defaults of the others."""
     return {name: value for name, value in values.items() if value is not None}
+
+
+def _is_ours_or_urgent(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.startswith("napari_spacegroup")
 
 
 def _say(message: str) -> None:

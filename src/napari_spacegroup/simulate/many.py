@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -178,21 +178,10 @@ def _on_workers(
     client: Any,
     workers: int | None,
 ) -> Iterator[MasterReady | MasterFailed]:
-    from distributed import Client, LocalCluster
-
     with ExitStack() as stack:
         if client is None:
-            cluster = stack.enter_context(
-                LocalCluster(
-                    n_workers=None if workers is None else min(workers, len(waiting)),
-                    threads_per_worker=1,
-                    processes=True,
-                    # Without an address dask wants port 8787, which another job may hold.
-                    dashboard_address="127.0.0.1:0",
-                    env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-                )
-            )
-            client = stack.enter_context(Client(cluster))
+            count = None if workers is None else min(workers, len(waiting))
+            client = stack.enter_context(local_client(count))
         finished: Queue[Any] = Queue()
         futures: dict[Any, int] = {}
         for index in waiting:
@@ -214,6 +203,37 @@ def _on_workers(
             else:
                 log.warning("%s could not be simulated: %s", phases[index].name, error)
                 yield MasterFailed(index, phases[index].name, error)
+
+
+@contextmanager
+def local_client(workers: int | None = None) -> Iterator[Any]:
+    """Give a dask client on processes of this machine, which end with the block.
+
+    Parameters
+    ----------
+    workers
+        Number of single-threaded processes; the number of cores if not given.
+
+    Yields
+    ------
+    client
+        A ``distributed.Client``; nothing listens beyond the loopback address.
+    """
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            # Without an address dask wants port 8787, which another job may hold.
+            dashboard_address="127.0.0.1:0",
+            env={"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+        ) as cluster,
+        Client(cluster) as client,
+    ):
+        yield client
 
 
 def _next(finished: Queue[Any], cancel: CancelToken) -> Any:

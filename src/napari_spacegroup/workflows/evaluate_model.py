@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -267,6 +269,7 @@ def simulate_set(
     """
     from ..learn.masterset import MasterRecord, MasterSet
     from ..simulate import MasterCache, MasterFailed, MasterReady, simulate_many
+    from ..simulate.many import local_client
 
     cancel = CancelToken() if cancel is None else cancel
     cache = MasterCache()
@@ -275,11 +278,17 @@ def simulate_set(
     for index, phase in enumerate(crystals):
         groups.setdefault(evaluation_spec(phase, 20.0).model_dump_json(), []).append(index)
     total = len(crystals) * len(VOLTAGES)
-    for members in groups.values():
-        for voltage in VOLTAGES:
+    with ExitStack() as stack:
+        client = None
+        # Starting processes costs more than a few small phases do.
+        if workers != 1 and total > 3 * len(VOLTAGES):
+            client = stack.enter_context(local_client(workers))
+        for members, voltage in itertools.product(groups.values(), VOLTAGES):
             spec = evaluation_spec(crystals[members[0]], voltage)
             chosen = [crystals[i] for i in members]
-            for event in simulate_many(chosen, spec, workers=workers, cache=cache, cancel=cancel):
+            for event in simulate_many(
+                chosen, spec, client=client, scheduler="synchronous", cache=cache, cancel=cancel
+            ):
                 if isinstance(event, MasterFailed):
                     raise PhaseError(
                         f"{event.phase_name} could not be simulated: {event.error}; "
