@@ -40,7 +40,7 @@ def _cell(found: dict | None) -> str:
 
 
 def write_table(stored: dict, path: Path, goal: float) -> None:
-    summary = (path.parent / "convergence_summary.md.in").read_text(encoding="utf-8")
+    summary = Path(__file__).with_name("convergence_summary.md").read_text(encoding="utf-8")
     lines = [HEAD.format(goal=goal) + summary]
     for axis, title in TITLES.items():
         pieces = [p for p in stored["pieces"] if p["axis"] == axis]
