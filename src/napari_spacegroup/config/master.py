@@ -59,7 +59,7 @@ class DynamicalSpec(Spec):
         5.0, "keV", "Electrons that lost more than this are left out.", gt=0, le=20
     )
     energy_bins: int = quantity(
-        2, "1", "Number of exit energies the range is divided into.", ge=1, le=50
+        5, "1", "Number of exit energies the range is divided into.", ge=1, le=50
     )
     weighting: Literal["emsoft", "yield"] = Field(
         "emsoft",
