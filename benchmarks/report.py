@@ -56,7 +56,7 @@ def simulated(report: dict[str, Any]) -> list[str]:
     head = ["patterns", *(level.replace("_", " ") for level in LEVELS), "set size", "ECE"]
     lines += table(head, rows)
     for title, metrics in report["metrics"].items():
-        if not title.endswith("standard"):
+        if not title.endswith("standard") or not metrics["per_phase"]:
             continue
         lines += [f"### {title}", ""]
         phases = sorted(metrics["per_phase"].items(), key=lambda item: item[1]["truth"])

@@ -10,7 +10,7 @@ from PIL import Image
 from napari_spacegroup.errors import MissingPartError, ResultError
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.infer import load_map
-from napari_spacegroup.models import Model, ModelCard, build, list_models
+from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.workflows import demo, demo_scan, demo_scan_path
 
 
