@@ -162,4 +162,5 @@ def test_the_missing_hemisphere_of_an_inverse_crystal_is_the_turned_one(toys):
     one = toys.patterns[0].numpy()
     both = np.stack([one[0], one[0, ::-1, ::-1]])
     mixed = MasterSet.from_arrays([one, both], toys.records[:2], size=41)
-    torch.testing.assert_close(mixed.patterns[0], mixed.patterns[1])
+    # The deviation that scales them is taken over twice as many points.
+    torch.testing.assert_close(mixed.patterns[0], mixed.patterns[1], rtol=1e-3, atol=1e-3)

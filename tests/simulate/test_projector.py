@@ -122,6 +122,6 @@ def test_the_pattern_center_looks_along_the_detector_normal():
     geometry = DetectorGeometry.fixed((41, 61), (0.5, 0.5, 0.7))
     x, y, z = pixel_directions(geometry, torch.tensor([[1.0, 0, 0, 0]]))
     centre = torch.stack([x, y, z])[:, 0, 20, 30]
-    # Sample tilted by 70 degrees, upright screen: its normal lies 20 degrees off the surface.
-    expected = torch.tensor([np.cos(np.deg2rad(20)), 0.0, np.sin(np.deg2rad(20))]).float()
+    # Sample tilted by 70 degrees, upright screen: the normals of both are 20 degrees apart.
+    expected = torch.tensor([np.sin(np.deg2rad(20)), 0.0, np.cos(np.deg2rad(20))]).float()
     assert torch.allclose(centre.abs(), expected.abs(), atol=1e-5)
