@@ -309,7 +309,7 @@ class _Session:
             temperature=temperature,
             package_version=__version__,
             training={
-                "spec": self.spec.model_dump(mode="json", exclude={"masters"}),
+                "spec": self.spec.model_dump(mode="json", exclude={"masters", "validation"}),
                 "structures": len(self.training),
                 "structures_per_class": {
                     str(c): int((self.training.space_groups == c).sum()) for c in self.classes
