@@ -77,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     generator = torch.Generator().manual_seed(SEED)
-    geometry = GeometryRange().draw(PATTERNS, generator)
+    geometry = GeometryRange.of("standard").draw(PATTERNS, generator)
     rotations = random_quaternions(PATTERNS, generator)
     rows, pictures = [], []
     for name, ordered, disordered in pairs():

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._version import __version__
 
-_PARTS = ("numpy", "torch", "h5py", "dask", "kikuchipy", "orix")
+_PARTS = ("numpy", "torch", "h5py", "dask", "kikuchipy", "orix", "diffsims", "de-ebsd")
 
 
 def versions() -> dict[str, str]:

@@ -118,7 +118,7 @@ def condition_batch(
         Which master pattern for each pattern, shape ``(n,)``.
     """
     patterns = masters.patterns[indices].to(generator.device, torch.float32)
-    geometry = GeometryRange().draw(len(indices), generator)
+    geometry = GeometryRange.of(condition).draw(len(indices), generator)
     ideal = project(patterns, geometry, random_quaternions(len(indices), generator))
     images, mask = apply_condition(ideal, condition, generator)
     return prepare(images, contract, mask=mask), images

@@ -1,25 +1,26 @@
 """What the camera does to an ideal pattern, and how training varies it.
 
-Needs torch and numpy alone. :class:`EvaluationCondition` is the fixed yardstick of
-DESIGN (``clean``, ``standard``, ``hard``); :class:`Appearance` is the wider range that
-training draws from, with one strength per effect so that an ablation can switch each off.
+Needs torch, numpy and pydantic alone. :func:`apply_condition` draws the fixed yardsticks
+of evaluation (``clean``, ``standard``, ``hard``), which the room ``config`` defines;
+:class:`Appearance` is the wider range that training draws from, with one strength per
+effect so that an ablation can switch each off.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
+from ..config import ConditionName, ebsd_condition
 from ..imaging.filters import gaussian_blur
 from .projector import DetectorGeometry
 
-Condition = Literal["clean", "standard", "hard"]
+Condition = ConditionName
 Draw = Callable[..., Tensor]
 
 
@@ -35,6 +36,15 @@ class GeometryRange(BaseModel):
     sample_tilt: tuple[float, float] = Field((69.0, 71.0), description="Sample tilt, degrees.")
     detector_tilt: tuple[float, float] = Field((0.0, 0.0), description="Camera tilt, degrees.")
     azimuthal: tuple[float, float] = Field((0.0, 0.0), description="Camera azimuth, degrees.")
+
+    @classmethod
+    def of(cls, condition: Condition) -> GeometryRange:
+        """Return the range of a named evaluation condition."""
+        asked = ebsd_condition(condition)
+        return cls(
+            shape=asked.pattern_shape, pcx=asked.pattern_center_x, pcy=asked.pattern_center_y,
+            pcz=asked.pattern_center_z, sample_tilt=asked.sample_tilt,
+        )  # fmt: skip
 
     def draw(self, count: int, generator: torch.Generator) -> DetectorGeometry:
         """Return ``count`` geometries, uniform in the range."""
@@ -74,9 +84,8 @@ def apply_condition(
 ) -> tuple[Tensor, Tensor | None]:
     """Return patterns as a named evaluation condition sees them.
 
-    ``standard``: blur of 0.5 pixel, smooth background of twice the contrast, Gaussian
-    noise whose standard deviation equals the pattern's own. ``hard``: twice that noise
-    and a circular screen. ``clean``: none of them.
+    What each condition holds is defined in :mod:`napari_spacegroup.config`, once; the
+    smooth background is twice as strong as the pattern.
 
     Parameters
     ----------
@@ -90,14 +99,14 @@ def apply_condition(
     mask
         True inside the screen, shape ``(rows, columns)``, or None.
     """
-    images = standardise(patterns)
-    if condition == "clean":
-        return images, None
-    images = standardise(blur_normalised(images, 0.5))
-    noise = torch.randn(images.shape, generator=generator, device=images.device)
-    amount = 1.0 if condition == "standard" else 2.0
-    images = images + amount * noise + 2.0 * smooth_background(images, generator)
-    if condition == "standard":
+    asked = ebsd_condition(condition)
+    images = standardise(blur_normalised(standardise(patterns), asked.blur))
+    if asked.noise > 0:
+        noise = torch.randn(images.shape, generator=generator, device=images.device)
+        images = images + asked.noise * noise
+    if asked.has_background:
+        images = images + 2.0 * smooth_background(images, generator)
+    if not asked.has_circular_screen:
         return images, None
     rows, columns = images.shape[-2:]
     mask = circle(rows, columns, images)

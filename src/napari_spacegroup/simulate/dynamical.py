@@ -71,7 +71,6 @@ class BeamPlan:
 def simulate_dynamical(
     phase: Phase,
     energies: NDArray[np.float64],
-    weights: NDArray[np.float64] | None = None,
     *,
     voltage: float,
     half_size: int,
@@ -137,7 +136,6 @@ def simulate_dynamical(
     ----------
     Callahan & De Graef (2013), Microsc. Microanal. 19, 1255-1265.
     """
-    del weights  # the caller sums over energies
     try:
         import torch
         from de_ebsd import BetheParameters

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-_PACKAGES = ("napari-spacegroup", "torch", "numpy", "kikuchipy", "orix", "diffsims", "de-ebsd")
+from ..infer.provenance import versions
 
 
 def provenance() -> dict[str, Any]:
     """Return versions of the packages that matter and a description of the machine."""
-    versions = {}
-    for name in _PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
     return {
-        "versions": versions,
+        "versions": versions(),
         "hardware": {"processor": _processor(), "cores": os.cpu_count(), "gpu": _gpu()},
         "python": platform.python_version(),
         "system": platform.system(),
