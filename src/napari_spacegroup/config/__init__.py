@@ -10,7 +10,7 @@ from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_cond
 from .evaluate import EvaluateSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
-from .train import MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
+from .train import IndexingSpec, MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
 
 __all__ = [
     "ClassifySpec",
@@ -20,6 +20,7 @@ __all__ = [
     "EbsdCondition",
     "EbsdOutput",
     "EvaluateSpec",
+    "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",
     "MasterSpec",

@@ -14,8 +14,12 @@ class NetworkSpec(Spec):
     """The residual network and its input."""
 
     architecture: Literal[
-        "bandnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"
-    ] = Field("bandnet", description="Which network; bandnet is the one for CPUs.")
+        "sectornet", "bandnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152"
+    ] = Field(
+        "bandnet",
+        description="Which network. sectornet finds the orientation first and is for cubic "
+        "crystals; bandnet reads bands in Radon space; both suit CPUs.",
+    )
     width: int = quantity(32, "channel", "Channels of the first stage.", ge=4, le=256)
     input_size: int = quantity(
         60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
@@ -47,6 +51,24 @@ class MicroscopeSpec(Spec):
         if not (self.sample_tilt[0] >= 0 and self.sample_tilt[1] < 90):
             raise ValueError(f"sample_tilt is {self.sample_tilt}; it lies from 0 to below 90 deg")
         return self
+
+
+class IndexingSpec(Spec):
+    """How wrong orientations are while training; for ``sectornet`` alone.
+
+    Training takes the true orientation, which costs nothing, with errors such as the
+    search makes.
+    """
+
+    orientation_error: float = quantity(
+        0.4, "degree", "Standard deviation of the orientation about each axis.", ge=0, le=10
+    )
+    pattern_center_error: float = quantity(
+        0.012, "detector height", "Standard deviation of the pattern center.", ge=0, le=0.2
+    )
+    wrong_share: float = quantity(
+        0.03, "1", "Share of patterns with a random orientation.", ge=0, le=1
+    )
 
 
 class ScheduleSpec(Spec):
@@ -97,6 +119,9 @@ class TrainSpec(Spec):
         default_factory=MicroscopeSpec, description="Geometries and energies."
     )
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="The schedule.")
+    indexing: IndexingSpec = Field(
+        default_factory=IndexingSpec, description="Errors of the orientation in training."
+    )
     appearance: float = quantity(
         1.0, "1", "Strength of the randomised screen response; 0 is bare simulation.", ge=0, le=3
     )

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .centers import CenterFinder, ScanCenter, scan_center
     from .classifier import Classifier, ClassifierCard, classify_events, empty_map
     from .colors import color, hex_color
     from .figure import draw_map
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
     from .symbols import as_mathtext, as_unicode
 
 _NAMES = {
+    "CenterFinder": "centers",
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
     "LegendRow": "legend",
     "PixelStatus": "pixel_status",
+    "ScanCenter": "centers",
     "SpaceGroupMap": "spacegroup_map",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
@@ -37,13 +40,16 @@ _NAMES = {
     "pattern_status": "pixel_status",
     "save_map": "map_file",
     "save_report": "report",
+    "scan_center": "centers",
 }
 
 __all__ = [
+    "CenterFinder",
     "Classifier",
     "ClassifierCard",
     "LegendRow",
     "PixelStatus",
+    "ScanCenter",
     "SpaceGroupMap",
     "as_mathtext",
     "as_unicode",
@@ -56,6 +62,7 @@ __all__ = [
     "pattern_status",
     "save_map",
     "save_report",
+    "scan_center",
 ]
 
 

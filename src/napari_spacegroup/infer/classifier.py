@@ -18,6 +18,7 @@ from ..config import ClassifySpec
 from ..errors import ModelError, ScanError, SpaceGroupError
 from ..jobs import CancelToken, Done, Event, Log, Partial, Prefetcher, Progress
 from ..patterns.scan import PatternScan
+from .centers import CenterFinder, ScanCenter, scan_center
 from .pixel_status import PixelStatus, pattern_status
 from .provenance import now, versions
 from .spacegroup_map import SpaceGroupMap
@@ -147,6 +148,16 @@ def classify_events(
     _check_fit(scan, model, result)
     result.provenance.update(_provenance(scan, model, spec))
     token = CancelToken() if cancel is None else cancel
+    center = None
+    if isinstance(model, CenterFinder) and model.needs_pattern_center:
+        yield Log("Looking at the pattern center")
+        center = scan_center(scan, model, model.card.sha256)
+        yield Log(center.sentence())
+        result.provenance["pattern_center"] = {
+            "mean": [round(float(v), 5) for v in center.centers.reshape(-1, 3).mean(0)],
+            "source": center.source,
+            "explained": round(center.explained, 4),
+        }
     done, total = 0, scan.n_patterns
     with Prefetcher(
         _checked_batches(scan, fitting_batch(scan, batch_size)), depth=READ_AHEAD, cancel=token
@@ -154,7 +165,7 @@ def classify_events(
         for start, patterns, status in batches:
             if token.is_cancelled:
                 break
-            probabilities = _predict(model, scan, patterns, status)
+            probabilities = _predict(model, scan, start, patterns, status, center)
             n_pattern = len(status)
             del patterns  # the next one is on its way: no batch more than needed
             result.merge(start, probabilities, status)
@@ -215,7 +226,12 @@ def _without_rim(patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDAr
 
 
 def _predict(
-    model: Classifier, scan: PatternScan, patterns: NDArray[Any], status: NDArray[np.uint8]
+    model: Classifier,
+    scan: PatternScan,
+    start: int,
+    patterns: NDArray[Any],
+    status: NDArray[np.uint8],
+    center: ScanCenter | None,
 ) -> NDArray[np.float32]:
     """Return probabilities, zero where there are none; marks such patterns in ``status``."""
     n_class = len(model.classes)
@@ -223,10 +239,15 @@ def _predict(
     is_ok = status == PixelStatus.OK
     if not is_ok.any():
         return probabilities
+    options: dict[str, Any] = {}
+    if center is not None:
+        centers = center.of(start, start + len(status))
+        options["pattern_center"] = centers if centers.ndim == 1 else centers[is_ok]
     answer = model.predict(
         patterns if is_ok.all() else patterns[is_ok],
         static_background=scan.static_background,
         mask=scan.mask,
+        **options,
     )
     if answer.shape != (np.count_nonzero(is_ok), n_class):
         raise ModelError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from ..config import IndexingSpec
 from ..imaging import InputContract, prepare
 from ..simulate.detector import Appearance, Condition, GeometryRange, apply_condition
 from ..simulate.projector import (
@@ -101,14 +104,34 @@ class TrainingBatches:
         return Batch(inputs, labels, geometry, rotations)
 
 
+@dataclass(frozen=True)
+class ConditionBatch:
+    """Patterns under a named evaluation condition.
+
+    Parameters
+    ----------
+    inputs
+        Of a network, shape ``(n, 1, rows, columns)``.
+    images
+        The patterns themselves, shape ``(n, rows, columns)``.
+    geometry, rotations
+        How each was projected.
+    """
+
+    inputs: Tensor
+    images: Tensor
+    geometry: DetectorGeometry
+    rotations: Tensor
+
+
 def condition_batch(
     masters: MasterSet,
     indices: Tensor,
     condition: Condition,
     contract: InputContract,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Return inputs under a named evaluation condition, and the raw patterns.
+) -> ConditionBatch:
+    """Return patterns under a named evaluation condition.
 
     Parameters
     ----------
@@ -119,9 +142,69 @@ def condition_batch(
     """
     patterns = masters.patterns[indices].to(generator.device, torch.float32)
     geometry = GeometryRange.of(condition).draw(len(indices), generator)
-    ideal = project(patterns, geometry, random_quaternions(len(indices), generator))
+    rotations = random_quaternions(len(indices), generator)
+    ideal = project(patterns, geometry, rotations)
     images, mask = apply_condition(ideal, condition, generator)
-    return prepare(images, contract, mask=mask), images
+    return ConditionBatch(prepare(images, contract, mask=mask), images, geometry, rotations)
+
+
+def detector_to_crystal(geometry: DetectorGeometry, rotations: Tensor) -> Tensor:
+    """Return the matrices from detector to crystal axes, shape ``(n, 3, 3)``."""
+    return rotation_matrices(rotations) @ sample_to_detector(geometry).mT
+
+
+def as_if_indexed(
+    geometry: DetectorGeometry, rotations: Tensor, spec: IndexingSpec, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Return pattern centers and orientations with errors such as a search makes.
+
+    An orientation that is refined makes up for most of a wrong pattern center: the middle
+    of the screen still looks along the right direction.
+
+    Parameters
+    ----------
+    geometry, rotations
+        The truth of ``n`` patterns on a square screen.
+    spec
+        Size of the errors.
+
+    Returns
+    -------
+    centers
+        Shape ``(n, 3)``.
+    matrices
+        Detector to crystal axes, shape ``(n, 3, 3)``.
+    """
+    count = len(rotations)
+
+    def normal(*size: int) -> Tensor:
+        return torch.randn(size, generator=generator, device=generator.device)
+
+    centers = geometry.pattern_center + spec.pattern_center_error * normal(count, 3)
+    matrices = detector_to_crystal(geometry, rotations)
+    matrices = matrices @ _turn_between(_middle(centers), _middle(geometry.pattern_center))
+    vectors = math.radians(spec.orientation_error) * normal(count, 3)
+    half = 0.5 * vectors
+    small = torch.cat([torch.ones_like(half[:, :1]), half], 1)
+    matrices = rotation_matrices(functional.normalize(small, dim=1)) @ matrices
+    draws = torch.rand((count, 1, 1), generator=generator, device=generator.device)
+    anything = rotation_matrices(random_quaternions(count, generator))
+    return centers, torch.where(draws < spec.wrong_share, anything, matrices)
+
+
+def _middle(centers: Tensor) -> Tensor:
+    """Return the unit vectors to the middle of square screens, shape ``(n, 3)``."""
+    pcx, pcy, pcz = centers.unbind(-1)
+    return functional.normalize(
+        torch.stack([(0.5 - pcx) / pcz, (pcy - 0.5) / pcz, torch.ones_like(pcz)], -1), dim=-1
+    )
+
+
+def _turn_between(first: Tensor, second: Tensor) -> Tensor:
+    """Return the smallest rotations that take unit vectors to others, shape ``(n, 3, 3)``."""
+    scalar = 1 + (first * second).sum(-1, keepdim=True)
+    quaternions = torch.cat([scalar, torch.linalg.cross(first, second)], 1)
+    return rotation_matrices(functional.normalize(quaternions, dim=1))
 
 
 def sector_planes(

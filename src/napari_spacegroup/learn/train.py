@@ -25,12 +25,13 @@ from ..config import TrainSpec
 from ..errors import ModelError
 from ..imaging import InputContract
 from ..jobs.cancel import CancelToken
-from ..models import BandNet, Model, ModelCard, build, load_model
+from ..models import BandNet, Model, ModelCard, SectorNet, build, load_model
 from ..simulate.detector import Appearance, GeometryRange
-from .batches import Batch, TrainingBatches, condition_batch, sector_planes
+from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
 from .checkpoint import TrainState, load_checkpoint, save_checkpoint
 from .masterset import MasterSet, split_by_prototype
 from .metrics import fit_temperature
+from .templates import cubic_templates
 
 log = logging.getLogger(__name__)
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -164,6 +165,11 @@ class _Session:
         torch.manual_seed(spec.seed)
         self.options = _network_options(spec)
         self.network = build(spec.network.architecture, len(self.classes), **self.options)
+        if isinstance(self.network, SectorNet):
+            count, side, _ = self.network.templates.shape
+            self.network.templates.copy_(
+                cubic_templates(self.training.patterns, count, side, self.contract)
+            )
         if spec.start is not None:
             _start_from(spec.start, self.network, self.classes)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -250,6 +256,13 @@ class _Session:
 
     def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
+        if isinstance(self.network, SectorNet):
+            with torch.no_grad():
+                centers, matrices = as_if_indexed(
+                    batch.geometry, batch.rotations, self.spec.indexing, self.generator
+                )
+                folded = self.network.fold(inputs, centers, matrices)
+            return self.network.read(folded), torch.zeros((), device=self.device)
         if not isinstance(self.network, BandNet) or not self.spec.schedule.plane_weight:
             return self.network(inputs), torch.zeros((), device=self.device)
         logits, planes = self.network.with_planes(inputs)
@@ -273,12 +286,16 @@ class _Session:
         groups = self.validation.space_groups
         labels = torch.tensor([self.classes.index(int(groups[i])) for i in indices])
         logits = []
+        network = self.average
         with torch.inference_mode():
             for part in indices.split(256):
-                inputs, _ = condition_batch(
-                    self.validation, part, "standard", self.contract, generator
+                batch = condition_batch(self.validation, part, "standard", self.contract, generator)
+                found = (
+                    network(batch.inputs, batch.geometry.pattern_center)
+                    if isinstance(network, SectorNet)
+                    else network(batch.inputs)
                 )
-                logits.append(self.average(inputs).float().cpu())
+                logits.append(found.float().cpu())
         return torch.cat(logits), labels
 
     def _validate(self) -> Validation:
@@ -369,6 +386,8 @@ def _network_options(spec: TrainSpec) -> dict[str, Any]:
             "widths": [width, 2 * width, 4 * width, 6 * width],
             "side": spec.network.input_size,
         }
+    if spec.network.architecture == "sectornet":
+        return {"width": width, "side": spec.network.input_size}
     return {"width": width}
 
 

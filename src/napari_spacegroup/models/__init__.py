@@ -4,14 +4,18 @@ from .architectures import architecture_names, build
 from .bandnet import BandNet
 from .card import ModelCard
 from .model import Model, read_model
+from .pattern_center import FoundCenter
 from .resnet import ResNet
+from .sectornet import SectorNet
 from .zoo import check_model, find_model, list_models, load_model, model_folders, show_model
 
 __all__ = [
     "BandNet",
+    "FoundCenter",
     "Model",
     "ModelCard",
     "ResNet",
+    "SectorNet",
     "architecture_names",
     "build",
     "check_model",

@@ -10,11 +10,12 @@ from torch import nn
 from ..errors import ModelError
 from .bandnet import BandNet
 from .resnet import LAYERS, ResNet
+from .sectornet import SectorNet
 
 
 def architecture_names() -> tuple[str, ...]:
     """Return the architectures that :func:`build` knows."""
-    return ("bandnet", *(f"resnet{depth}" for depth in LAYERS))
+    return ("bandnet", "sectornet", *(f"resnet{depth}" for depth in LAYERS))
 
 
 def build(architecture: str, classes: int, **options: Any) -> nn.Module:
@@ -34,7 +35,7 @@ def build(architecture: str, classes: int, **options: Any) -> nn.Module:
     ModelError
         If the architecture or an option is unknown.
     """
-    makers: dict[str, Callable[..., nn.Module]] = {"bandnet": BandNet}
+    makers: dict[str, Callable[..., nn.Module]] = {"bandnet": BandNet, "sectornet": SectorNet}
     for depth in LAYERS:
         makers[f"resnet{depth}"] = lambda classes, depth=depth, **rest: ResNet(
             depth, classes, **rest

@@ -20,6 +20,8 @@ from ..errors import ModelError
 from ..imaging import prepare
 from .architectures import build
 from .card import CARD_NAME, WEIGHTS_NAME, ModelCard
+from .pattern_center import FoundCenter, detector_center, find_pattern_center, square_centers
+from .sectornet import SectorNet
 
 
 class Model:
@@ -28,7 +30,8 @@ class Model:
     Parameters
     ----------
     network
-        Maps inputs ``(n, 1, rows, columns)`` to logits ``(n, class)``.
+        Maps inputs ``(n, 1, rows, columns)`` to logits ``(n, class)``; a
+        :class:`~.sectornet.SectorNet` is given the pattern centers too.
     card
         Its card.
     """
@@ -51,6 +54,11 @@ class Model:
     def device(self) -> torch.device:
         """Return where the network lies."""
         return next(self.network.parameters()).device
+
+    @property
+    def needs_pattern_center(self) -> bool:
+        """Return whether the answer depends on where the pattern center is."""
+        return isinstance(self.network, SectorNet)
 
     def to(self, device: str | torch.device) -> Model:
         """Return the model, moved to a torch device; ``"auto"`` takes a GPU if there is one.
@@ -94,6 +102,7 @@ class Model:
         *,
         static_background: NDArray[Any] | None = None,
         mask: NDArray[Any] | None = None,
+        pattern_center: NDArray[Any] | None = None,
     ) -> NDArray[np.float32]:
         """Return calibrated probabilities.
 
@@ -105,6 +114,9 @@ class Model:
             Shape ``(rows, columns)``, or None if the patterns are corrected already.
         mask
             True inside the screen, shape ``(rows, columns)``, or None.
+        pattern_center
+            Bruker's convention, shape ``(3,)``, or ``(n, 3)`` for one per pattern. A model
+            that needs it and gets None finds it from these patterns, which takes seconds.
 
         Returns
         -------
@@ -122,9 +134,75 @@ class Model:
             )
         with torch.inference_mode():
             inputs = self.prepare(patterns, static_background=static_background, mask=mask)
-            logits = self.network(inputs.contiguous(memory_format=torch.channels_last))
-            probabilities = torch.softmax(logits.float() / self.card.temperature, dim=-1)
+            centers = None
+            if isinstance(self.network, SectorNet):
+                if pattern_center is None:
+                    centers = find_pattern_center(self.network.indexer, inputs).center[None]
+                else:
+                    rows, columns = patterns.shape[-2:]
+                    centers = square_centers(pattern_center, (rows, columns)).to(inputs)
+            probabilities = self.probabilities(inputs, centers)
         return probabilities.cpu().numpy()
+
+    def probabilities(self, inputs: Tensor, centers: Tensor | None = None) -> Tensor:
+        """Return calibrated probabilities of prepared patterns, shape ``(n, class)``.
+
+        Parameters
+        ----------
+        inputs
+            As :meth:`prepare` makes them.
+        centers
+            Pattern centers of the central square, shape ``(n, 3)`` or ``(1, 3)``, for a
+            network that needs them.
+        """
+        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            logits = (
+                self.network(inputs, centers)
+                if isinstance(self.network, SectorNet)
+                else self.network(inputs)
+            )
+            return torch.softmax(logits.float() / self.card.temperature, dim=-1)
+
+    def find_pattern_center(
+        self,
+        patterns: NDArray[Any],
+        *,
+        static_background: NDArray[Any] | None = None,
+        mask: NDArray[Any] | None = None,
+        start: NDArray[np.float64] | None = None,
+    ) -> FoundCenter:
+        """Return the pattern center that explains patterns best.
+
+        Parameters
+        ----------
+        patterns, static_background, mask
+            As for :meth:`predict`; at most 24 patterns are used.
+        start
+            What the file says, Bruker's convention, shape ``(3,)``.
+
+        Returns
+        -------
+        found
+            Its center in fractions of the detector, Bruker's convention.
+
+        Raises
+        ------
+        ModelError
+            If the network has no orientation search.
+        """
+        if not isinstance(self.network, SectorNet):
+            raise ModelError(
+                f"model {self.name!r} ({self.card.architecture}) does not use the pattern center; "
+                "choose a model with the architecture sectornet to find one"
+            )
+        shape = patterns.shape[-2:]
+        with torch.inference_mode():
+            inputs = self.prepare(patterns, static_background=static_background, mask=mask)
+            begin = None if start is None else square_centers(start, shape)[0]
+            found = find_pattern_center(self.network.indexer, inputs, begin)
+        center = detector_center(found.center, shape)
+        return FoundCenter(center, found.score, found.start_score)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``card.json`` and ``weights.safetensors`` into a folder.

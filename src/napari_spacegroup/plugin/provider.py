@@ -123,8 +123,18 @@ class ZooProvider:
 
     def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
         """Return the model's calibrated probabilities."""
+        from ..infer import CenterFinder, scan_center
+
+        options: dict[str, Any] = {}
+        if isinstance(model, CenterFinder) and model.needs_pattern_center:
+            # The dock knows no pixel here; the mean serves a single pattern well enough.
+            center = scan_center(scan, model, model.card.sha256)  # type: ignore[attr-defined]
+            options["pattern_center"] = center.centers.reshape(-1, 3).mean(0)
         found = model.predict(
-            _inside(pattern, scan)[None], static_background=scan.static_background, mask=scan.mask
+            _inside(pattern, scan)[None],
+            static_background=scan.static_background,
+            mask=scan.mask,
+            **options,
         )
         return np.asarray(found[0], dtype=np.float32)
 

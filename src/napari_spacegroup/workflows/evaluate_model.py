@@ -360,10 +360,9 @@ def classify_set(
     for part in indices.split(batch_size):
         if cancel is not None and cancel.is_cancelled:
             raise CancelledError("the evaluation was cancelled while classifying")
-        inputs, _ = condition_batch(masters, part, condition, model.card.input, generator)
-        with torch.inference_mode():
-            logits = model.network(inputs.to(model.device)).float() / model.card.temperature
-        found.append(torch.softmax(logits, -1).cpu().numpy())
+        batch = condition_batch(masters, part, condition, model.card.input, generator)
+        centers = batch.geometry.pattern_center.to(model.device)
+        found.append(model.probabilities(batch.inputs.to(model.device), centers).cpu().numpy())
         if tell is not None:
             tell(Progress(sum(map(len, found)), len(indices), "classifying"))
     names = tuple(masters.records[int(i)].name for i in indices)

@@ -137,7 +137,7 @@ def _write_patterns(out: Path, masters: MasterSet, output: EbsdOutput, seed: int
     generator = torch.Generator().manual_seed(seed)
     indices = torch.arange(len(masters)).repeat_interleave(output.patterns_per_phase)
     patterns = [
-        condition_batch(masters, part, output.condition, InputContract(), generator)[1].numpy()
+        condition_batch(masters, part, output.condition, InputContract(), generator).images.numpy()
         for part in indices.split(512)
     ]
     with whole_file(out) as file:

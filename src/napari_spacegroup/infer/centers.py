@@ -1,0 +1,174 @@
+"""The pattern center that a scan is classified with: the file's, checked, or a found one."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..patterns.scan import PatternScan
+from .pixel_status import PixelStatus, pattern_status
+
+_log = logging.getLogger(__name__)
+
+SAMPLE = 24
+"""Patterns, spread over the scan, that the center is found from."""
+
+EXPLAINED = 0.2
+"""Explained share below which nothing cubic was recognised; noise reaches 0.1."""
+
+
+class Found(Protocol):
+    """A pattern center and how much of the patterns it explains."""
+
+    @property
+    def center(self) -> Any:
+        """Fractions of the detector, Bruker's convention, shape ``(3,)``."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """Explained share, 0 to 1."""
+        ...
+
+    @property
+    def start_score(self) -> float:
+        """The same at the center that the file states; NaN without one."""
+        ...
+
+
+@runtime_checkable
+class CenterFinder(Protocol):
+    """A model whose answer depends on the pattern center."""
+
+    @property
+    def needs_pattern_center(self) -> bool:
+        """Whether it does."""
+        ...
+
+    def find_pattern_center(
+        self,
+        patterns: NDArray[Any],
+        *,
+        static_background: NDArray[Any] | None = None,
+        mask: NDArray[Any] | None = None,
+        start: NDArray[np.float64] | None = None,
+    ) -> Found:
+        """Return the center that explains the patterns best."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ScanCenter:
+    """Pattern centers of a scan, and where they come from.
+
+    Parameters
+    ----------
+    centers
+        Fractions of the detector, Bruker's convention, shape ``(3,)``, or ``(n, 3)`` for
+        one per scan pixel, row by row.
+    source
+        ``"file"``, ``"file, refined"`` or ``"found"``.
+    explained
+        Share of the sampled patterns that a cubic crystal explains with it, 0 to 1.
+    """
+
+    centers: NDArray[np.float64]
+    source: str
+    explained: float
+
+    def of(self, start: int, stop: int) -> NDArray[np.float64]:
+        """Return the centers of a run of scan pixels, shape ``(3,)`` or ``(n, 3)``."""
+        return self.centers if self.centers.ndim == 1 else self.centers[start:stop]
+
+    def sentence(self) -> str:
+        """Return what a person should know about it."""
+        x, y, z = self.centers.reshape(-1, 3).mean(0)
+        how = {
+            "file": "Pattern center of the file",
+            "file, refined": "Pattern center of the file, refined",
+            "found": "Pattern center found from the patterns",
+        }[self.source]
+        text = f"{how}: ({x:.3f}, {y:.3f}, {z:.3f}), Bruker's convention"
+        if self.explained < EXPLAINED:
+            text += (
+                f"; cubic crystals explain only {self.explained:.0%} of the patterns with it: "
+                "few are cubic, or they are too noisy, or the center is wrong"
+            )
+        return text
+
+
+_known: WeakKeyDictionary[PatternScan, dict[str, ScanCenter]] = WeakKeyDictionary()
+
+
+def scan_center(scan: PatternScan, model: CenterFinder, key: str = "") -> ScanCenter:
+    """Return the pattern center that a model should use for a scan.
+
+    It is looked for once for each scan and model. What the file says is refined with up to
+    24 patterns, and set aside where another center explains them much better: pattern
+    centers in another convention than the file claims are common, and silent.
+
+    Parameters
+    ----------
+    scan
+        The patterns.
+    model
+        Has the orientation search.
+    key
+        Tells models apart, such as the checksum of their weights.
+    """
+    known = _known.setdefault(scan, {})
+    if key not in known:
+        known[key] = _look(scan, model)
+    return known[key]
+
+
+def _look(scan: PatternScan, model: CenterFinder) -> ScanCenter:
+    geometry = scan.geometry
+    stated = None if geometry is None else geometry.mean_pattern_center
+    sample = _sample(scan)
+    if len(sample) == 0:
+        fallback = np.array([0.5, 0.3, 0.6]) if stated is None else stated
+        return ScanCenter(fallback, "file" if stated is not None else "found", 0.0)
+    found = model.find_pattern_center(
+        sample, static_background=scan.static_background, mask=scan.mask, start=stated
+    )
+    center = np.asarray(found.center, dtype=np.float64)
+    if stated is None or geometry is None:
+        return ScanCenter(center, "found", found.score)
+    shift = np.abs(center - stated).max()
+    if found.score <= max(1.05 * found.start_score, EXPLAINED) and shift < 0.1:
+        stated_all = geometry.pattern_center.reshape(-1, 3)
+        own = stated_all if geometry.is_per_pixel else stated
+        return ScanCenter(own, "file", found.start_score)
+    if shift < 0.1:
+        every = geometry.pattern_center.reshape(-1, 3) + (center - stated)
+        return ScanCenter(every if geometry.is_per_pixel else center, "file, refined", found.score)
+    _log.warning(
+        "%s: the file's pattern center (%.3f, %.3f, %.3f) explains %.0f %% of the patterns, "
+        "(%.3f, %.3f, %.3f) explains %.0f %%; the latter is used",
+        scan.name, *stated, 100 * found.start_score, *center, 100 * found.score,
+    )  # fmt: skip
+    return ScanCenter(center, "found", found.score)
+
+
+def _sample(scan: PatternScan) -> NDArray[Any]:
+    """Return patterns that are spread over the scan and can be classified."""
+    present = None if scan.present is None else scan.present.ravel()
+    count = scan.n_patterns
+    places = np.unique(np.linspace(0, count - 1, min(2 * SAMPLE, count)).astype(int))
+    chosen = []
+    for place in places:
+        if present is not None and not present[place]:
+            continue
+        pattern = scan.pattern(*divmod(int(place), scan.scan_shape[1]))
+        if pattern_status(pattern[None], scan.mask)[0] == PixelStatus.OK:
+            if scan.mask is not None and pattern.dtype.kind == "f":
+                pattern = np.where(scan.mask, pattern, pattern.dtype.type(0))
+            chosen.append(pattern)
+    step = max(1, len(chosen) // SAMPLE)
+    return np.array(chosen[::step][:SAMPLE])

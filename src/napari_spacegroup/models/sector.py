@@ -1,0 +1,157 @@
+"""The irreducible sector of m-3m: where all of a cubic crystal's Kikuchi pattern lies.
+
+A direction ``(x, y, z)`` in crystal axes is folded by the 48 operations of m-3m into
+``x >= y >= z >= 0`` and written as ``(y / x, z / x)``, a gnomonic triangle about [100]
+that the square ``0..1`` holds together with its mirror image. A pattern whose orientation
+is known covers the sector several times over, so that folding averages noise away and
+brings every cubic crystal into one and the same picture.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def cubic_operations() -> Tensor:
+    """Return the 48 matrices of m-3m, the 24 rotations first, shape ``(48, 3, 3)``."""
+    found = []
+    for order in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            matrix = torch.zeros(3, 3)
+            for row, (column, sign) in enumerate(zip(order, signs, strict=True)):
+                matrix[row, column] = sign
+            found.append(matrix)
+    found.sort(key=lambda m: -float(torch.linalg.det(m)))
+    return torch.stack(found)
+
+
+def sector_coordinates(directions: Tensor) -> Tensor:
+    """Return ``(y / x, z / x)`` of directions folded into the sector.
+
+    Parameters
+    ----------
+    directions
+        Crystal axes, any length, shape ``(..., 3)``.
+
+    Returns
+    -------
+    coordinates
+        Shape ``(..., 2)``, each 0 to 1, the first at least the second.
+    """
+    size = directions.abs()
+    largest, smallest = size.amax(-1), size.amin(-1)
+    middle = size.sum(-1) - largest - smallest
+    return torch.stack([middle, smallest], -1) / largest[..., None]
+
+
+def sector_directions(side: int, device: torch.device | str = "cpu") -> Tensor:
+    """Return the unit vectors of a square grid over the sector and its mirror image.
+
+    Returns
+    -------
+    directions
+        Shape ``(side, side, 3)``; rows follow ``y / x``, columns ``z / x``.
+    """
+    step = torch.linspace(0, 1, side, device=device)
+    down, across = torch.meshgrid(step, step, indexing="ij")
+    return functional.normalize(torch.stack([torch.ones_like(down), down, across], -1), dim=-1)
+
+
+def sample_sector(sheets: Tensor, directions: Tensor) -> Tensor:
+    """Return the values of sector sheets in any directions, by bilinear interpolation.
+
+    Parameters
+    ----------
+    sheets
+        Shape ``(n, k, side, side)``; a first axis of 1 serves all.
+    directions
+        Shape ``(n, m, 3)``.
+
+    Returns
+    -------
+    values
+        Shape ``(n, k, m)``.
+    """
+    grid = sector_coordinates(directions).flip(-1) * 2 - 1
+    count, points = grid.shape[:2]
+    if len(sheets) == 1:
+        drawn = functional.grid_sample(
+            sheets, grid.reshape(1, count, points, 2), align_corners=True
+        )
+        return drawn[0].transpose(0, 1)
+    drawn = functional.grid_sample(sheets, grid[:, None], align_corners=True)
+    return drawn[:, :, 0]
+
+
+def screen_rays(centers: Tensor, side: int) -> Tensor:
+    """Return the unit vectors from the source to the pixels of a square screen.
+
+    Parameters
+    ----------
+    centers
+        Pattern centers of the square, Bruker's convention, shape ``(n, 3)``.
+    side
+        Pixels along an edge.
+
+    Returns
+    -------
+    rays
+        Detector axes (x to the right, y up, z from the source to the screen as in
+        kikuchipy), shape ``(n, side * side, 3)``.
+    """
+    step = (torch.arange(side, device=centers.device, dtype=centers.dtype) + 0.5) / side
+    pcx, pcy, pcz = (value[:, None] for value in centers.unbind(-1))
+    across = ((step - pcx) / pcz)[:, None, :].expand(-1, side, -1)
+    up = ((pcy - step) / pcz)[:, :, None].expand(-1, -1, side)
+    rays = torch.stack([across, up, torch.ones_like(up)], -1).flatten(1, 2)
+    return functional.normalize(rays, dim=-1)
+
+
+def fold_patterns(images: Tensor, directions: Tensor, side: int) -> Tensor:
+    """Average the pixels of patterns that symmetry makes equal.
+
+    Parameters
+    ----------
+    images
+        Shape ``(n, 1, rows, columns)``; exact zeros lie outside the screen.
+    directions
+        Crystal direction of each pixel, shape ``(n, rows * columns, 3)``.
+    side
+        Of the sector's square.
+
+    Returns
+    -------
+    folded
+        Shape ``(n, 2, side, side)``: the mean, standardised, and the logarithm of the
+        number of pixels behind it. The square is its own mirror image.
+    """
+    count = len(images)
+    values = images.reshape(count, -1)
+    inside = (values != 0).to(values.dtype)
+    place = sector_coordinates(directions) * (side - 1)
+    corner = place.floor().clamp(0, side - 2)
+    down, across = (place - corner).unbind(-1)
+    first = torch.arange(count, device=images.device)[:, None] * (side * side)
+    index = first + (corner[..., 0] * side + corner[..., 1]).long()
+    sums = torch.zeros(2, count * side * side, device=images.device, dtype=values.dtype)
+    for offset, share in (
+        (0, (1 - down) * (1 - across)),
+        (1, (1 - down) * across),
+        (side, down * (1 - across)),
+        (side + 1, down * across),
+    ):
+        weight = share * inside
+        flat = (index + offset).reshape(-1)
+        sums[0].index_add_(0, flat, (weight * values).reshape(-1))
+        sums[1].index_add_(0, flat, weight.reshape(-1))
+    sums = sums.reshape(2, count, side, side)
+    # Cells above the diagonal got what interpolation spilled over it.
+    total = sums + sums.mT
+    mean = total[0] / (total[1] + 0.3)
+    mean = mean - mean.mean((1, 2), keepdim=True)
+    mean = mean / (mean.std((1, 2), keepdim=True) + 1e-5)
+    return torch.stack([mean, 0.3 * torch.log(total[1] + 0.1)], 1)

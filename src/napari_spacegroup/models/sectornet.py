@@ -1,0 +1,128 @@
+"""A network that first finds the orientation, then looks at the symmetry.
+
+Three steps: the orientation is found without knowing the crystal (:mod:`.indexing`), the
+pattern is folded into the irreducible sector of m-3m (:mod:`.sector`), and a small
+network reads the sector, in which a band of given indices always lies at the same place.
+Orientation, the largest part of what makes two patterns differ, is then gone before
+anything has to be learnt.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .indexing import CubicIndexer
+from .resnet import ConvolutionUnit
+from .sector import fold_patterns, screen_rays
+
+
+class SectorNet(nn.Module):
+    """Orientation search, folding, and a network that reads the sector.
+
+    Parameters
+    ----------
+    classes
+        Number of outputs.
+    width
+        Channels of the first stage.
+    side
+        Of the input.
+    sector_side
+        Pixels along an edge of the sector's square.
+    templates
+        Number of templates of the orientation search.
+    template_side
+        Pixels along an edge of a template.
+    dropout
+        Share of features dropped while training.
+    """
+
+    templates: Tensor
+    position: Tensor
+
+    def __init__(
+        self,
+        classes: int,
+        *,
+        width: int = 16,
+        side: int = 60,
+        sector_side: int = 32,
+        templates: int = 32,
+        template_side: int = 48,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__()
+        self.side, self.sector_side = side, sector_side
+        self.register_buffer("templates", torch.zeros(templates, template_side, template_side))
+        step = torch.linspace(0, 1, sector_side)
+        position = torch.stack(torch.meshgrid(step, step, indexing="ij"))[None]
+        self.register_buffer("position", position, persistent=False)
+        layers: list[nn.Module] = []
+        channels = 4
+        for stage in range(3):
+            wide = width * 2**stage
+            layers += [
+                ConvolutionUnit(2, channels, wide, 3, 1 if stage == 0 else 2),
+                ConvolutionUnit(2, wide, wide, 3, 1),
+            ]
+            channels = wide
+        self.stages = nn.Sequential(*layers)
+        cells = (sector_side // 4) ** 2
+        self.head = nn.Sequential(
+            nn.Dropout(dropout), nn.Linear(channels * cells, 256), nn.ReLU(), nn.Dropout(dropout),
+            nn.Linear(256, classes),
+        )  # fmt: skip
+        self._indexer: CubicIndexer | None = None
+        # Other templates need another dictionary.
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            lambda module, _: module.forget_indexer()
+        )
+
+    @property
+    def indexer(self) -> CubicIndexer:
+        """Return the orientation search; its dictionary is made at the first use."""
+        if self._indexer is None or self._indexer.templates.device != self.templates.device:
+            self._indexer = CubicIndexer(self.templates)
+        return self._indexer
+
+    def forget_indexer(self) -> None:
+        """Make the dictionary anew at the next use: to be called after changing templates."""
+        self._indexer = None
+
+    def fold(self, images: Tensor, centers: Tensor, rotations: Tensor) -> Tensor:
+        """Return patterns folded into the sector, shape ``(n, 2, sector, sector)``.
+
+        Parameters
+        ----------
+        images
+            Shape ``(n, 1, side, side)``.
+        centers
+            Pattern centers, Bruker's convention, shape ``(n, 3)``.
+        rotations
+            Detector to crystal axes, shape ``(n, 3, 3)``.
+        """
+        directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
+        return fold_patterns(images, directions, self.sector_side)
+
+    def read(self, folded: Tensor) -> Tensor:
+        """Return logits, shape ``(n, class)``, of folded patterns."""
+        position = self.position.expand(len(folded), -1, -1, -1)
+        features = self.stages(torch.cat([folded, position], 1))
+        return self.head(features.flatten(1))  # type: ignore[no-any-return]
+
+    def forward(self, images: Tensor, centers: Tensor) -> Tensor:
+        """Return logits, shape ``(n, class)``.
+
+        Parameters
+        ----------
+        images
+            Shape ``(n, 1, side, side)``; exact zeros lie outside the screen.
+        centers
+            Pattern centers, shape ``(n, 3)``, or ``(1, 3)`` for one that all share.
+        """
+        centers = centers.to(images).expand(len(images), 3)
+        with torch.no_grad():
+            rotations, _ = self.indexer.index(images, centers)
+            folded = self.fold(images, centers, rotations)
+        return self.read(folded)
