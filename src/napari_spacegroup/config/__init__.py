@@ -9,6 +9,7 @@ from .classify import ClassifySpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
+from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
 from .train import IndexingSpec, MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
 
@@ -20,6 +21,7 @@ __all__ = [
     "EbsdCondition",
     "EbsdOutput",
     "EvaluateSpec",
+    "FaultSpec",
     "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",
@@ -29,6 +31,7 @@ __all__ = [
     "Range",
     "ScheduleSpec",
     "SimulateSpec",
+    "SimulatedMicroscopeSpec",
     "Spec",
     "TrainSpec",
     "condition_names",

@@ -1,0 +1,193 @@
+"""A folder that fills with images, one per pattern.
+
+The number in a file's name is its place, so that a pattern that was skipped leaves its
+pixel empty and an image that comes late finds its own. An image counts when it can be
+decoded whole and either a later one exists or it did not change for a moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ScanError
+from ..patterns.images import IMAGE_SUFFIXES, POSITION_IN_NAME, natural_key, read_image
+from .slots import SlotSource
+from .source import ScanInfo, SourceError, SourceState
+from .visit import BadPlacesError, BrokenPlaces
+
+LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
+
+
+class FolderVisit:
+    """The images of a folder at one moment.
+
+    Parameters
+    ----------
+    files
+        Image of each place.
+    info
+        Shape and type of the patterns.
+    broken
+        Remembers images that can't be read.
+    """
+
+    leftover = 0
+    fill = 0.0
+    identity = b""
+
+    def __init__(self, files: dict[int, Path], info: ScanInfo, broken: BrokenPlaces) -> None:
+        self.files = files
+        self.info = info
+        self.broken = broken
+        self.stored = max(files, default=-1) + 1
+
+    def read(self, slots: NDArray[np.int64]) -> NDArray[Any]:
+        """Return the images of ascending places, shape ``(n, y, x)``."""
+        out = np.zeros((len(slots), *self.info.pattern_shape), dtype=self.info.dtype)
+        bad, words = [], ""
+        for i, slot in enumerate(slots.tolist()):
+            path = self.files.get(slot)
+            if path is None:
+                continue
+            try:
+                image = read_image(path)
+                if image.shape != self.info.pattern_shape or image.dtype != self.info.dtype:
+                    raise ScanError(
+                        f"{path.name} is {image.dtype} of {image.shape}; need {self.info.dtype} of "
+                        f"{self.info.pattern_shape} as the first image"
+                    )
+                out[i] = image
+            except ScanError as error:
+                if self.broken.is_hopeless(slot, _signature(path)):
+                    bad.append(slot)
+                    words = str(error)
+        if bad:
+            raise BadPlacesError(np.array(bad), words)
+        return out
+
+
+class FolderSource(SlotSource):
+    """A folder of images that fills: tif, png, bmp or jpg.
+
+    Parameters
+    ----------
+    path
+        The folder; it need not exist yet.
+    origin
+        Number of the first pattern in the file names (and of the first row and column,
+        where names hold positions). By default that of the first image seen; an image
+        with a smaller number that comes later is named and left out.
+    **options
+        As for :class:`~napari_spacegroup.stream.slots.SlotSource`. Names with positions
+        (``x5y10``) need ``scan_shape``.
+
+    Notes
+    -----
+    Names without a number are taken in their natural order as they appear. One ending is
+    followed: that of the first image.
+    """
+
+    places_are_arrivals = True
+
+    def __init__(self, path: str | Path, *, origin: int | None = None, **options: Any) -> None:
+        self.origin = origin
+        super().__init__(path, **options)
+
+    def restart(self) -> None:
+        """Forget everything and begin with whatever stands at the path now."""
+        super().restart()
+        self._suffix = ""
+        self._first: int | None = self.origin
+        self._nameless: dict[str, int] = {}
+        self._broken = BrokenPlaces(self.settle_seconds, self._clock)
+
+    def _visit(self) -> AbstractContextManager[FolderVisit]:
+        return self._opened()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[FolderVisit]:
+        files = self._files()
+        if self._info is None:
+            self._info = self._begin(files)
+        yield FolderVisit(files, self._info, self._broken)
+
+    def _ends_with(self, *_: object) -> bool:
+        return False
+
+    def _pixels(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
+        if self.asked_shape is not None and self._has_positions:
+            return slots
+        return super()._pixels(slots)
+
+    _has_positions = False
+
+    def _files(self) -> dict[int, Path]:
+        with os.scandir(self.path) as entries:
+            names = [e.name for e in entries if Path(e.name).suffix.lower() in IMAGE_SUFFIXES]
+        paths = sorted((self.path / name for name in names), key=natural_key)
+        if not self._suffix and paths:
+            self._suffix = paths[0].suffix.lower()
+        files: dict[int, Path] = {}
+        for path in paths:
+            if path.suffix.lower() == self._suffix:
+                place = self._place(path)
+                if place >= 0:
+                    files.setdefault(place, path)
+        return files
+
+    def _place(self, path: Path) -> int:
+        for expression in POSITION_IN_NAME:
+            match = expression.search(path.stem)
+            if match is not None:
+                return self._place_at(int(match["y"]), int(match["x"]))
+        number = LAST_NUMBER.search(path.stem)
+        if number is None:
+            return self._nameless.setdefault(path.name, len(self._nameless))
+        if self._first is None:
+            self._first = int(number[1])
+        return int(number[1]) - self._first
+
+    def _place_at(self, y: int, x: int) -> int:
+        self._has_positions = True
+        if self.asked_shape is None:
+            raise SourceError(
+                SourceState.DAMAGED,
+                f"the images in {self.path} are named by their position; need scan_shape=(scan_y, "
+                "scan_x) to know how long a row is.",
+            )
+        if self._first is None:
+            self._first = min(x, y)
+        row, column = y - self._first, x - self._first
+        if not (0 <= row < self.asked_shape[0] and 0 <= column < self.asked_shape[1]):
+            return -1
+        return row * self.asked_shape[1] + column
+
+    def _begin(self, files: dict[int, Path]) -> ScanInfo:
+        for place in sorted(files):
+            try:
+                image = read_image(files[place])
+            except ScanError:
+                continue
+            total = None if self.asked_shape is None else self.order.length(self.asked_shape)
+            return ScanInfo(
+                (image.shape[0], image.shape[1]), image.dtype.newbyteorder("="), self.asked_shape,
+                total,
+            )  # fmt: skip
+        raise SourceError(SourceState.WAITING, f"{self.path} holds no whole image yet")
+
+
+def _signature(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (status.st_size, status.st_mtime_ns)
