@@ -110,6 +110,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_running(verb)
     verb.set_defaults(run=_evaluate)
 
+    _add_microscope(verbs)
+
     verb = verbs.add_parser("models", help="list, show or check the models at hand")
     actions = verb.add_subparsers(metavar="ACTION")
     verb.set_defaults(run=_list_models)
@@ -133,6 +135,48 @@ def _add_model(verb: argparse.ArgumentParser) -> None:
 def _add_running(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps")
     verb.add_argument("--batch-size", type=int, metavar="N", help="patterns in one pass")
+
+
+def _add_microscope(verbs: Any) -> None:
+    verb = verbs.add_parser("microscope", help="simulate a scan that is being written")
+    verb.add_argument("--phases", type=Path, nargs="+", metavar="DIR", help="CIF files or folders")
+    verb.add_argument("--spec", type=Path, metavar="SPEC.yaml", help="a SimulatedMicroscopeSpec")
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="what is written")
+    formats = "up1, up2, nordif, ebsp, hdf5, zarr, tif, png, bmp"
+    verb.add_argument("--format", metavar="FORMAT", help=f"{formats} (default: up2)")
+    verb.add_argument("--rate", type=float, metavar="N", help="patterns per second (default: 5000)")
+    verb.add_argument("--scan-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"))
+    verb.add_argument("--pattern-shape", type=int, nargs=2, metavar=("ROWS", "COLUMNS"))
+    verb.add_argument("--grains", type=int, metavar="N", help="default: 24")
+    verb.add_argument("--noise", type=float, metavar="SIGMA", help="over the signal (default: 1)")
+    verb.add_argument("--scan-order", metavar="ORDER", help="raster (default) or snake")
+    verb.add_argument("--seed", type=int, metavar="N", help="of all random numbers (default: 0)")
+    verb.add_argument(
+        "--fault", action="append", metavar="KIND:AT[:VALUE]",
+        help="pause, stop, truncate, repeat, skip, restart, delete or garbage before pattern AT; "
+        "VALUE: seconds of a pause, else a number of patterns; may be given several times",
+    )  # fmt: skip
+    verb.set_defaults(run=_microscope)
+
+
+def _microscope(options: argparse.Namespace) -> int:
+    from .config import FaultSpec, SimulatedMicroscopeSpec
+
+    names: tuple[str, ...] = ("phases", "format", "rate", "scan_shape", "pattern_shape", "grains")
+    names += ("noise", "scan_order", "seed")
+    given = _given(**{name: getattr(options, name) for name in names})
+    if options.fault:
+        given["faults"] = tuple(FaultSpec.from_text(text) for text in options.fault)
+    if options.spec is not None:
+        spec = SimulatedMicroscopeSpec.from_yaml(options.spec).replace(**given)
+    else:
+        spec = SimulatedMicroscopeSpec.from_mapping(given, "the command line")
+    from .workflows.microscope import run_microscope, truth_path
+
+    with _ProgressLine() as line:
+        run_microscope(spec, options.out, on_event=line.show)
+    _say(f"the truth stands in {truth_path(options.out)}")
+    return EXIT_OK
 
 
 def _demo(options: argparse.Namespace) -> int:

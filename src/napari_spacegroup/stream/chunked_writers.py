@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from .writers import ScanHeader, ScanWriter, emptied
 
 CHUNK_BYTES = 64 * 1024
 """About what one chunk holds: a few patterns."""
+
+LOCK_SECONDS = 10.0
+"""How long the writer waits for a reader to let go of the file."""
 
 DATASET = "Scan 1/EBSD/Data/patterns"
 
@@ -47,8 +51,7 @@ class Hdf5Writer(ScanWriter):
         self.close()
         header = self.header
         (rows, columns), (height, width) = header.scan_shape, header.pattern_shape
-        # Locks are left alone: a follower may look in at any time.
-        file = h5py.File(self.path, "w", libver="latest", locking=False)
+        file = self._opened("w")
         file["manufacturer"] = np.array([b"kikuchipy"])
         file["version"] = np.array([b"0.11.0"])
         fields: dict[str, Any] = {
@@ -82,8 +85,19 @@ class Hdf5Writer(ScanWriter):
         if self._file is not None:
             self._put(self._file, pixels, patterns)
             return
-        with h5py.File(self.path, "r+", libver="latest", locking=False) as file:
+        with self._opened("r+") as file:
             self._put(file, pixels, patterns)
+
+    def _opened(self, mode: str) -> h5py.File:
+        """Open the file; a follower that looks in holds it for a moment."""
+        deadline = time.monotonic() + LOCK_SECONDS
+        while True:
+            try:
+                return h5py.File(self.path, mode, libver="latest")
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.002)
 
     def _put(self, file: h5py.File, pixels: NDArray[np.int64], patterns: NDArray[Any]) -> None:
         dataset = file[DATASET]
@@ -95,10 +109,14 @@ class Hdf5Writer(ScanWriter):
         dataset.flush()
 
     def cut(self, pixel: int, pattern: NDArray[Any]) -> None:
-        """Write a pattern, close the file, and cut off its last bytes."""
+        """Write a pattern, close the file, and cut it off in the middle of the pattern."""
         self.write(np.array([pixel], dtype=np.int64), pattern[None])
         self.close()
-        os.truncate(self.path, self.path.stat().st_size - pattern.nbytes // 2)
+        place, inside = divmod(pixel, patterns_per_chunk(self.header))
+        with h5py.File(self.path, "r") as file:
+            chunk = (place * patterns_per_chunk(self.header), 0, 0)
+            start = file[DATASET].id.get_chunk_info_by_coord(chunk).byte_offset
+        os.truncate(self.path, start + inside * pattern.nbytes + pattern.nbytes // 2)
 
     def spoil(self, pixel: int, raw: bytes) -> None:
         """Write random bytes as a pattern."""

@@ -138,6 +138,9 @@ class EbspVisit:
         raw = self.file.read(kind.itemsize)
         if len(raw) < kind.itemsize or not any(raw[: kind.fields["pattern"][1]]):  # type: ignore[index]
             return None
+        footer = len(raw) - np.dtype(footer_type(self.layout.version)).itemsize
+        if self.layout.version > 1 and not any(raw[footer:]):
+            return None  # room that is being filled: what comes last is not there yet
         return np.frombuffer(raw, dtype=kind)[0]
 
     def _is_sound(self, record: Any) -> bool:
@@ -202,7 +205,7 @@ class EbspSource(SlotSource):
     def _read_table(self, file: BinaryIO, layout: EbspLayout) -> None:
         if len(self._offsets) != layout.count:
             self._offsets = np.zeros(layout.count, np.int64)
-        start = self._low
+        start = self._ledger.low
         known = int(np.flatnonzero(self._offsets)[-1]) if self._offsets.any() else 0
         stop = min(layout.count, known + TABLE_WINDOW)
         while True:
@@ -229,21 +232,15 @@ class EbspSource(SlotSource):
             )
         file.seek(table_start(version))
         entries = np.frombuffer(file.read(size)[: (size - table_start(version)) // 8 * 8], "<i8")
-        # The smallest entry ends the table; entries beyond that end are no entries.
-        end = len(entries)
-        while True:
-            filled = entries[:end][entries[:end] > 0]
-            if len(filled) == 0:
-                raise self._waiting("names no pattern")
-            count, rest = divmod(int(filled.min()) - table_start(version), 8)
-            if rest or count < 1:
-                raise self._waiting("has no whole table")
-            if count >= end:
-                break
-            end = count
-        if count > len(entries):
+        # The table ends where its smallest entry points to.
+        if not (entries > 0).any():
+            raise self._waiting("names no pattern")
+        smallest = np.minimum.accumulate(np.where(entries > 0, entries, np.iinfo(np.int64).max))
+        ends = table_start(version) + 8 * np.arange(1, len(entries) + 1)
+        count = int(np.argmax(ends >= smallest)) + 1
+        first = int(smallest[count - 1])
+        if first != ends[count - 1]:
             raise self._waiting("has no whole table")
-        first = int(filled.min())
         record = self._record_type(file, version, first, size)
         positions = entries[:count]
         fits = (positions == 0) | (
@@ -271,11 +268,7 @@ class EbspSource(SlotSource):
             )
         sides = 0 < rows <= LARGEST_SIDE and 0 < columns <= LARGEST_SIDE
         if not sides or count not in (rows * columns, 2 * rows * columns):
-            raise SourceError(
-                SourceState.DAMAGED,
-                f"the first record of {self.path} says {rows} x {columns} pixels in {count} bytes; "
-                "need 8 or 16 bits per pixel. Is the file damaged?",
-            )
+            raise self._waiting("has no whole record of a pattern")
         item = "u1" if count == rows * columns else "<u2"
         record = np.dtype(
             [*header_type(version), ("pattern", item, (rows, columns)), *footer_type(version)]

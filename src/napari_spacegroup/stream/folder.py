@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -27,6 +28,36 @@ from .visit import BadPlacesError, BrokenPlaces
 LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
 
 
+CACHED_IMAGES = 32
+"""How many decoded images are kept: those that prove that this is still the same scan."""
+
+
+class ImageCache:
+    """Decoded images, as long as size and time of their file stay."""
+
+    def __init__(self) -> None:
+        self._images: OrderedDict[Path, tuple[tuple[int, int], NDArray[Any]]] = OrderedDict()
+
+    def read(self, path: Path) -> NDArray[Any]:
+        """Return an image, shape ``(y, x)``.
+
+        Raises
+        ------
+        ScanError
+            If it can't be decoded.
+        """
+        signature = _signature(path)
+        known = self._images.get(path)
+        if known is not None and known[0] == signature:
+            self._images.move_to_end(path)
+            return known[1]
+        image = read_image(path)
+        self._images[path] = (signature, image)
+        while len(self._images) > CACHED_IMAGES:
+            self._images.popitem(last=False)
+        return image
+
+
 class FolderVisit:
     """The images of a folder at one moment.
 
@@ -38,13 +69,18 @@ class FolderVisit:
         Shape and type of the patterns.
     broken
         Remembers images that can't be read.
+    cache
+        Remembers images that are looked at again and again.
     """
 
     leftover = 0
     fill = 0.0
     identity = b""
 
-    def __init__(self, files: dict[int, Path], info: ScanInfo, broken: BrokenPlaces) -> None:
+    def __init__(
+        self, files: dict[int, Path], info: ScanInfo, broken: BrokenPlaces, cache: ImageCache
+    ) -> None:
+        self.cache = cache
         self.files = files
         self.info = info
         self.broken = broken
@@ -59,7 +95,7 @@ class FolderVisit:
             if path is None:
                 continue
             try:
-                image = read_image(path)
+                image = self.cache.read(path)
                 if image.shape != self.info.pattern_shape or image.dtype != self.info.dtype:
                     raise ScanError(
                         f"{path.name} is {image.dtype} of {image.shape}; need {self.info.dtype} of "
@@ -86,6 +122,9 @@ class FolderSource(SlotSource):
         Number of the first pattern in the file names (and of the first row and column,
         where names hold positions). By default that of the first image seen; an image
         with a smaller number that comes later is named and left out.
+    numbers_are_arrivals
+        Whether images are numbered as they were taken, so that ``order`` says where they
+        belong. By default the number is that of the scan pixel, as for ``read``.
     **options
         As for :class:`~napari_spacegroup.stream.slots.SlotSource`. Names with positions
         (``x5y10``) need ``scan_shape``.
@@ -96,10 +135,16 @@ class FolderSource(SlotSource):
     followed: that of the first image.
     """
 
-    places_are_arrivals = True
-
-    def __init__(self, path: str | Path, *, origin: int | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        origin: int | None = None,
+        numbers_are_arrivals: bool = False,
+        **options: Any,
+    ) -> None:
         self.origin = origin
+        self.places_are_arrivals = numbers_are_arrivals
         super().__init__(path, **options)
 
     def restart(self) -> None:
@@ -108,6 +153,7 @@ class FolderSource(SlotSource):
         self._suffix = ""
         self._first: int | None = self.origin
         self._nameless: dict[str, int] = {}
+        self._cache = ImageCache()
         self._broken = BrokenPlaces(self.settle_seconds, self._clock)
 
     def _visit(self) -> AbstractContextManager[FolderVisit]:
@@ -118,7 +164,7 @@ class FolderSource(SlotSource):
         files = self._files()
         if self._info is None:
             self._info = self._begin(files)
-        yield FolderVisit(files, self._info, self._broken)
+        yield FolderVisit(files, self._info, self._broken, self._cache)
 
     def _ends_with(self, *_: object) -> bool:
         return False

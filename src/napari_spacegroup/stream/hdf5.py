@@ -134,7 +134,6 @@ class Hdf5Source(SlotSource):
     ) -> None:
         self.dataset = dataset
         self.ignores_locks = ignores_locks
-        self._is_swmr = False
         super().__init__(path, **options)
 
     def restart(self) -> None:
@@ -165,31 +164,25 @@ class Hdf5Source(SlotSource):
 
     def _open_file(self) -> h5py.File:
         locking = False if self.ignores_locks else None
-        for is_swmr in (self._is_swmr, not self._is_swmr):
-            try:
-                file = h5py.File(self.path, "r", swmr=is_swmr, locking=locking)
-            except FileNotFoundError:
-                raise
-            except BlockingIOError as error:
-                raise SourceError(
-                    SourceState.WAITING if self._info is None else SourceState.IDLE,
-                    f"another program holds {self.path} open for writing; waiting until it lets "
-                    "go. Let it write with SWMR, or follow with ignores_locks.",
-                ) from error
-            except OSError as error:
-                if is_swmr == self._is_swmr and "already open" in str(error):
-                    continue
-                raise self._unreadable(error) from error
-            self._is_swmr = is_swmr
-            return file
-        raise self._unreadable(OSError("neither with SWMR nor without"))
+        try:
+            return h5py.File(self.path, "r", swmr=has_swmr_writer(self.path), locking=locking)
+        except FileNotFoundError:
+            raise
+        except BlockingIOError as error:
+            raise SourceError(
+                SourceState.WAITING if self._info is None else SourceState.IDLE,
+                f"another program holds {self.path} open for writing; waiting until it lets go. "
+                "Let it write with SWMR, or follow with ignores_locks.",
+            ) from error
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _unreadable(self, error: BaseException) -> SourceError:
         words = str(error).strip("'\"") or type(error).__name__
         return SourceError(
             SourceState.DAMAGED,
             f"{self.path} can't be read ({words}); it may be in the middle of a write. The "
-            f"{self._delivered} patterns that had arrived stay valid.",
+            f"{self._ledger.delivered} patterns that had arrived stay valid.",
         )
 
     def _pixels(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -249,6 +242,23 @@ class Hdf5Source(SlotSource):
         return Hdf5Layout(dataset, pixels), info
 
 
+def has_swmr_writer(path: Path) -> bool:
+    """Return whether a file is being written with SWMR.
+
+    Such a file must be opened with SWMR, and no other should be: HDF5 does not notice
+    then that a file was cut off, and reads zeros beyond its end.
+
+    References
+    ----------
+    HDF5 file format specification 3.0, section II.A: byte 11 of a superblock of version
+    2 or 3 holds the consistency flags, bit 2 of which is the SWMR writer's.
+    """
+    with path.open("rb") as file:
+        head = file.read(12)
+    is_new = len(head) == 12 and head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] >= 2
+    return is_new and bool(head[11] & 0x04)
+
+
 def _grown(info: ScanInfo, dataset: h5py.Dataset, asked_shape: tuple[int, int] | None) -> ScanInfo:
     """Return what a dataset of no vendor says about the size of the scan now."""
     if info.technique != "unknown":
@@ -277,10 +287,9 @@ def _write_twin(file: h5py.File, path: Path, manufacturer: str) -> None:
             elif name in names or item.nbytes > TWIN_BYTES:
                 if 0 in item.shape:
                     raise ValueError(f"{item.name} holds no pattern yet")
-                stand_in = target.create_dataset(
-                    name, item.shape, item.dtype, chunks=(1, *item.shape[1:])
-                )
-                stand_in[0] = np.ones(item.shape[1:], item.dtype)
+                # Data in another file, which need not be there: only the shape is read.
+                elsewhere = [("patterns.raw", 0, h5py.h5f.UNLIMITED)]
+                target.create_dataset(name, item.shape, item.dtype, external=elsewhere)
             else:
                 file.copy(item, target, name)
 

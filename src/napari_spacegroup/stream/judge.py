@@ -27,9 +27,9 @@ def are_empty(patterns: NDArray[np.generic], fill: float = 0) -> NDArray[np.bool
     fill
         What storage reads as before it is written; NaN is allowed.
     """
-    flat = patterns.reshape(len(patterns), -1)
-    if flat.shape[1] == 0:
+    if patterns.size == 0:
         return np.ones(len(patterns), dtype=bool)
+    flat = patterns.reshape(len(patterns), -1)
     # Most patterns are told by their middle, without a look at the rest.
     empty: NDArray[np.bool_] = _is_fill(flat[:, flat.shape[1] // 2], fill)
     (suspects,) = np.nonzero(empty)

@@ -24,7 +24,7 @@ def open_source(path: str | Path, **options: Any) -> SlotSource:
     **options
         As for the source: ``order``, ``scan_shape``, ``settle_seconds``,
         ``withholds_repeats``; ``dataset`` and ``ignores_locks`` (HDF5), ``dataset``
-        (zarr), ``pattern_size`` (NORDIF), ``origin`` (folder).
+        (zarr), ``pattern_size`` (NORDIF), ``origin`` and ``numbers_are_arrivals`` (folder).
 
     Raises
     ------

@@ -200,7 +200,9 @@ class PatternMaker:
                 self.crystal.orientations[grains], dtype=torch.float32, device=self._device
             )
             images = project(self._sheets[int(number)], geometry, rotations)
-            images = standardise(blur_normalised(standardise(images), spec.blur))
+            if spec.blur > 0:
+                images = blur_normalised(standardise(images), spec.blur)
+            images = standardise(images)
             out[mine] = images.cpu().numpy()[member.ravel()]
         noise = np.random.default_rng([spec.seed, *seed]).standard_normal(out.shape, np.float32)
         out += spec.noise * noise

@@ -65,3 +65,17 @@ class Sifter:
             withheld.append(Withheld(pixel, reason, words))
         keep: NDArray[np.bool_] = ~(outside | repeats | random)
         return keep, withheld
+
+
+def skipped(pixels: NDArray[np.int64]) -> list[Withheld]:
+    """Return what to say about pixels that the writer passed."""
+    words = "the pattern of pixel {} was skipped; it stays empty unless it comes late"
+    return [Withheld(p, WithheldReason.SKIPPED, words.format(p)) for p in pixels.tolist()]
+
+
+def damaged(pixels: NDArray[np.int64], reason: str) -> list[Withheld]:
+    """Return what to say about pixels whose patterns can't be read."""
+    return [
+        Withheld(p, WithheldReason.DAMAGED, f"pixel {p}: {reason}; it stays empty")
+        for p in pixels.tolist()
+    ]

@@ -26,15 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .judge import are_empty, checksum, fill_tail
+from .ledger import Ledger
 from .order import RASTER, OrderKind, ScanOrder, as_order
-from .sifting import Sifter
+from .sifting import Sifter, damaged, skipped
 from .source import (
     Arrival,
     ScanInfo,
     SourceError,
     SourceState,
     Withheld,
-    WithheldReason,
     closed_error,
     nothing,
 )
@@ -144,17 +144,11 @@ class SlotSource(ABC):
         """Forget everything and begin with whatever stands at the path now."""
         self._info: ScanInfo | None = None
         self._identity: bytes | None = None
-        self._done = np.zeros(0, dtype=bool)
-        self._gap = np.zeros(0, dtype=bool)
-        self._sound = np.zeros(0, dtype=bool)
-        self._low = 0
-        self._delivered = 0
+        self._ledger = Ledger()
         self._top_rank = -1
-        self._top_slot = -1
         self._longest_tail = 0
         self._is_laid_out = False
         self._probe = 0
-        self._late = 0
         self._failures = 0
         self._last_arrival = 0.0
         self._pending: dict[int, tuple[int, float]] = {}
@@ -168,10 +162,7 @@ class SlotSource(ABC):
         Those of the whole scan where its size is known, else up to the furthest pattern.
         """
         total = None if self._info is None else self._info.n_patterns
-        sound = self._sound[: self._top_slot + 1]
-        if total is not None:
-            sound = np.pad(self._sound[:total], (0, max(0, total - len(self._sound))))
-        pixels = self._pixels(np.flatnonzero(~sound).astype(np.int64))
+        pixels = self._pixels(self._ledger.missing(total))
         return np.sort(pixels[pixels >= 0])
 
     def poll(self, max_patterns: int | None = None) -> Arrival:
@@ -202,15 +193,15 @@ class SlotSource(ABC):
         if self._info is None:
             return nothing(None, SourceState.WAITING, f"{self.path} {how} yet")
         message = (
-            f"{self.path} {how} any more; the {self._delivered} patterns that had arrived stay "
-            "valid. It goes on when the file comes back."
+            f"{self.path} {how} any more; the {self._ledger.delivered} patterns that had arrived "
+            "stay valid. It goes on when the file comes back."
         )
         return nothing(self._info, SourceState.VANISHED, message)
 
     def _impatient(self) -> SourceState:
         # A file that another program writes may be unreadable for a moment.
         self._failures += 1
-        quiet = SourceState.WAITING if self._delivered == 0 else SourceState.IDLE
+        quiet = SourceState.WAITING if self._ledger.delivered == 0 else SourceState.IDLE
         return SourceState.DAMAGED if self._failures >= PATIENCE else quiet
 
     # One poll.
@@ -218,11 +209,7 @@ class SlotSource(ABC):
     def _take(self, visit: Visit, max_patterns: int | None) -> Arrival:
         self._check_same(visit)
         stored = visit.stored
-        if stored > len(self._done):
-            more = stored - len(self._done)
-            self._done = np.concatenate([self._done, np.zeros(more, bool)])
-            self._gap = np.concatenate([self._gap, np.zeros(more, bool)])
-            self._sound = np.concatenate([self._sound, np.zeros(more, bool)])
+        self._ledger.grow(stored)
         info = self._info
         if info is None or stored == 0:
             return nothing(info, SourceState.WAITING, f"{self.path} holds no pattern yet")
@@ -230,15 +217,13 @@ class SlotSource(ABC):
         limit = max(1, SLAB_BYTES // pattern_bytes)
         if max_patterns is not None:
             limit = max(1, min(limit, max_patterns))
-        open_slots = ~(self._done | self._gap)[self._low : stored]
-        candidates = np.flatnonzero(open_slots).astype(np.int64) + self._low
+        candidates = self._ledger.open_slots(stored)
         slots, patterns, empties, bad = self._look(visit, candidates, limit, pattern_bytes)
         whole, passed = self._whole(visit, slots, patterns, empties)
         self._check_same(visit)
-        withheld = self._settle_gaps(passed) + self._settle_bad(bad)
+        withheld = self._settle_empty(passed, bad)
         indices, patterns, found = self._sift(slots[whole], patterns[whole])
         withheld += found
-        self._advance()
         backlog = 0 if self._is_laid_out else max(0, len(candidates) - len(slots) - len(empties))
         state = SourceState.GROWING if len(indices) or withheld else SourceState.IDLE
         message = withheld[0].message if withheld else ""
@@ -272,7 +257,7 @@ class SlotSource(ABC):
             count += int((~empty).sum())
             return bool((~empty).any())
 
-        late = self._late_slots(visit.stored, pattern_bytes)
+        late = self._ledger.late_slots(visit.stored, max(1, LATE_BYTES // pattern_bytes))
         if len(late):
             take(late)
             empties.clear()
@@ -324,15 +309,6 @@ class SlotSource(ABC):
             return np.empty((0, 0, 0), np.uint8)
         return np.empty((0, *self._info.pattern_shape), self._info.dtype)
 
-    def _late_slots(self, stored: int, pattern_bytes: int) -> NDArray[np.int64]:
-        gaps = np.flatnonzero(self._gap[:stored]).astype(np.int64)
-        if len(gaps) == 0:
-            return gaps
-        count = max(1, LATE_BYTES // pattern_bytes)
-        start = self._late if self._late < len(gaps) else 0
-        self._late = start + count
-        return gaps[start : start + count]
-
     def _next_probe(self, position: int, total: int, step: int) -> int:
         self._probe += 1
         place = position + (self._probe - 1) * step
@@ -380,23 +356,12 @@ class SlotSource(ABC):
         """Return whether the file ends with this place, so that it must be whole."""
         return self.places_are_arrivals and not self._is_laid_out and slot == visit.stored - 1
 
-    def _settle_gaps(self, passed: NDArray[np.int64]) -> list[Withheld]:
-        self._gap[passed] = True
-        return [
-            Withheld(
-                pixel,
-                WithheldReason.SKIPPED,
-                f"the pattern of pixel {pixel} was skipped; it stays empty unless it comes late",
-            )
-            for pixel in self._pixels(passed).tolist()
-        ]
-
-    def _settle_bad(self, bad: list[BadPlacesError]) -> list[Withheld]:
-        found = []
+    def _settle_empty(self, passed: NDArray[np.int64], bad: list[BadPlacesError]) -> list[Withheld]:
+        self._ledger.pass_over(passed)
+        found = skipped(self._pixels(passed))
         for fault in bad:
-            self._done[fault.slots] = True
-            for pixel in self._pixels(fault.slots).tolist():
-                found.append(Withheld(pixel, WithheldReason.DAMAGED, f"pixel {pixel}: {fault}"))
+            self._ledger.settle(fault.slots, np.zeros(len(fault.slots), dtype=bool))
+            found += damaged(self._pixels(fault.slots), str(fault))
         return found
 
     def _sift(
@@ -404,20 +369,15 @@ class SlotSource(ABC):
     ) -> tuple[NDArray[np.int64], NDArray[Any], list[Withheld]]:
         pixels = self._pixels(slots)
         keep, withheld = self._sifter.sift(pixels, patterns)
-        self._done[slots] = True
-        self._gap[slots] = False
-        self._sound[slots[keep]] = True
+        self._ledger.settle(slots, keep)
         if len(slots):
-            self._top_slot = max(self._top_slot, int(slots.max()))
             self._witnesses.remember(slots, patterns)
-        self._delivered += int(keep.sum())
-        if len(slots):
             self._last_arrival = self._clock()
         return pixels[keep], np.ascontiguousarray(patterns[keep]), withheld
 
     def _check_same(self, visit: Visit) -> None:
         """Make sure that this is still the scan that was begun."""
-        stays = f"The {self._delivered} patterns that had arrived stay valid"
+        stays = f"The {self._ledger.delivered} patterns that had arrived stay valid"
         if self._identity is not None and visit.identity != self._identity:
             raise SourceError(
                 SourceState.REPLACED,
@@ -427,14 +387,10 @@ class SlotSource(ABC):
         self._identity = visit.identity
         self._witnesses.check(visit, str(self.path), stays)
 
-    def _advance(self) -> None:
-        settled = (self._done | self._gap)[self._low :]
-        self._low += int(len(settled) if settled.all() else np.argmin(settled))
-
     def _is_over(self, stored: int, info: ScanInfo) -> bool:
         total = info.n_patterns
-        if total is None or stored < total or self._low < total:
+        if total is None or stored < total or self._ledger.low < total:
             return False
         # Storage may be filled out of order: what was skipped gets a last chance.
-        has_gaps = bool(self._gap.any())
+        has_gaps = self._ledger.has_gaps
         return not has_gaps or self._clock() - self._last_arrival >= self.settle_seconds

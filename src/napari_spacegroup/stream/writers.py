@@ -128,7 +128,8 @@ class RawWriter(ScanWriter):
 
     def _append(self, raw: bytes) -> None:
         if self.file is None:
-            self.file = self.path.open("ab", buffering=0)
+            self.file = self.path.open("r+b", buffering=0)
+            self.file.seek(0, 2)
         self.file.write(raw)
 
     def write(self, pixels: NDArray[np.int64], patterns: NDArray[Any]) -> None:
