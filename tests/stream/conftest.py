@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,13 +112,17 @@ def make_microscope(
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Callable[..., SimpleNamespace]:
+def stage(tmp_path: Path) -> Iterator[Callable[..., SimpleNamespace]]:
     """Makes a microscope in a fresh folder: ``stage(layout, *faults)``."""
+    rigs = []
 
     def make(layout: str, *faults: str, **options) -> SimpleNamespace:
-        return make_microscope(tmp_path, layout, *faults, **options)
+        rigs.append(make_microscope(tmp_path, layout, *faults, **options))
+        return rigs[-1]
 
-    return make
+    yield make
+    for rig in rigs:
+        rig.microscope.writer.close()
 
 
 @pytest.fixture(params=FORMATS)

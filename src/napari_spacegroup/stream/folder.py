@@ -154,6 +154,7 @@ class FolderSource(SlotSource):
         self._first: int | None = self.origin
         self._nameless: dict[str, int] = {}
         self._cache = ImageCache()
+        self._places: dict[str, int] = {}
         self._broken = BrokenPlaces(self.settle_seconds, self._clock)
 
     def _visit(self) -> AbstractContextManager[FolderVisit]:
@@ -179,15 +180,19 @@ class FolderSource(SlotSource):
     def _files(self) -> dict[int, Path]:
         with os.scandir(self.path) as entries:
             names = [e.name for e in entries if Path(e.name).suffix.lower() in IMAGE_SUFFIXES]
-        paths = sorted((self.path / name for name in names), key=natural_key)
-        if not self._suffix and paths:
-            self._suffix = paths[0].suffix.lower()
+        # Names are looked into once: a folder of many thousands is listed at each poll.
+        fresh = [self.path / name for name in names if name not in self._places]
+        fresh.sort(key=natural_key)
+        if not self._suffix and fresh:
+            self._suffix = fresh[0].suffix.lower()
+        for path in fresh:
+            is_followed = path.suffix.lower() == self._suffix
+            self._places[path.name] = self._place(path) if is_followed else -1
         files: dict[int, Path] = {}
-        for path in paths:
-            if path.suffix.lower() == self._suffix:
-                place = self._place(path)
-                if place >= 0:
-                    files.setdefault(place, path)
+        for name in names:
+            place = self._places[name]
+            if place >= 0:
+                files.setdefault(place, self.path / name)
         return files
 
     def _place(self, path: Path) -> int:

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -248,15 +250,29 @@ def has_swmr_writer(path: Path) -> bool:
     Such a file must be opened with SWMR, and no other should be: HDF5 does not notice
     then that a file was cut off, and reads zeros beyond its end.
 
+    Raises
+    ------
+    OSError
+        If it is, and shorter than it says: a copy that is still under way.
+
     References
     ----------
     HDF5 file format specification 3.0, section II.A: byte 11 of a superblock of version
-    2 or 3 holds the consistency flags, bit 2 of which is the SWMR writer's.
+    2 or 3 holds the consistency flags, bit 2 of which is the SWMR
+    writer's, and bytes 28 to 35 the length of the file.
     """
     with path.open("rb") as file:
-        head = file.read(12)
-    is_new = len(head) == 12 and head[:8] == b"\x89HDF\r\n\x1a\n" and head[8] >= 2
-    return is_new and bool(head[11] & 0x04)
+        head = file.read(48)
+        size = os.fstat(file.fileno()).st_size
+    if len(head) < 12 or head[:8] != b"\x89HDF\r\n\x1a\n" or head[8] < 2:
+        return False
+    if not head[11] & 0x04:
+        return False
+    # HDF5 tries for minutes to make sense of what is not there, so ask first.
+    (end,) = struct.unpack_from("<Q", head.ljust(48, b"\0"), 28)
+    if len(head) < 48 or (head[9] == 8 and size < end):
+        raise OSError(f"{size} of {end} bytes are there")
+    return True
 
 
 def _grown(info: ScanInfo, dataset: h5py.Dataset, asked_shape: tuple[int, int] | None) -> ScanInfo:

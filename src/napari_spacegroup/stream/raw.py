@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import struct
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -224,12 +225,20 @@ class NordifSource(RawSource):
         """Return where the setting file stands."""
         return self.path.with_name("Setting.txt")
 
+    def _has_settings(self) -> bool:
+        """Return whether the setting file is there up to the line that says the scan's size."""
+        try:
+            text = self.setting_file.read_text(encoding="latin-1")
+        except FileNotFoundError:
+            return False
+        return re.search(r"Number of samples\t\d+x\d+\t.*\n", text) is not None
+
     def _begin(self, file: BinaryIO) -> tuple[RawLayout, ScanInfo]:
         from ..patterns.binary import read_nordif
 
         known = self.asked_shape is not None and self.pattern_size is not None
-        if not known and not self.setting_file.is_file():
-            raise self._waiting("has no Setting.txt beside it")
+        if not known and not self._has_settings():
+            raise self._waiting("has no whole Setting.txt beside it")
         if os.fstat(file.fileno()).st_size == 0:
             raise self._waiting("has no pattern")
         options = ReadOptions(scan_size=self.asked_shape, pattern_size=self.pattern_size)
