@@ -94,8 +94,10 @@ class Hdf5Writer(ScanWriter):
         while True:
             try:
                 return h5py.File(self.path, mode, libver="latest")
-            except BlockingIOError:
-                if time.monotonic() > deadline:
+            except OSError as error:
+                # A reader in another process locks it, one in this process shares it.
+                is_busy = isinstance(error, BlockingIOError) or "already open" in str(error)
+                if not is_busy or time.monotonic() > deadline:
                     raise
                 time.sleep(0.002)
 
