@@ -64,8 +64,8 @@ ELEMENTS = {
 }
 THREE_TIMES = {"Fe", "Ni", "Si", "Al", "Cr", "Cu", "Mo"}
 # Space group: structures to train on, to hold out, and the most atoms of a cell.
-COUNTS = {221: (110, 14, 60), 223: (60, 8, 130), 225: (120, 14, 120), 227: (80, 14, 120),
-          229: (90, 12, 120), 230: (45, 8, 170)}  # fmt: skip
+COUNTS = {221: (280, 42, 60), 223: (120, 12, 130), 225: (280, 42, 120), 227: (160, 32, 120),
+          229: (190, 32, 120), 230: (90, 16, 170)}  # fmt: skip
 SEED = 7
 
 

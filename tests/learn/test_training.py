@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spacegroup.config import TrainSpec
+from napari_spacegroup.config import NetworkSpec, TrainSpec
 from napari_spacegroup.errors import ModelError, ScanError
 from napari_spacegroup.jobs import CancelToken
 from napari_spacegroup.learn import (
@@ -14,6 +14,7 @@ from napari_spacegroup.learn import (
     MasterSet,
     TrainDone,
     TrainStep,
+    Validation,
     split_by_prototype,
     train_events,
 )
@@ -164,3 +165,16 @@ def test_the_missing_hemisphere_of_an_inverse_crystal_is_the_turned_one(toys):
     mixed = MasterSet.from_arrays([one, both], toys.records[:2], size=41)
     # The deviation that scales them is taken over twice as many points.
     torch.testing.assert_close(mixed.patterns[0], mixed.patterns[1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_sector_network_learns_with_templates_of_its_own(toys, tmp_path):
+    spec = _spec(steps=40, evaluate_every=40).model_copy(
+        update={"network": NetworkSpec(architecture="sectornet", width=4)}
+    )
+    events = list(train_events(spec, tmp_path, masters=toys, report_every=20))
+    steps = [e for e in events if isinstance(e, TrainStep)]
+    assert steps[-1].accuracy > 0.85
+    model = load_model(tmp_path)
+    assert model.needs_pattern_center
+    assert model.network.templates.square().sum() > 0
+    assert any(isinstance(e, Validation) and e.accuracy > 0.7 for e in events)

@@ -43,13 +43,18 @@ def fold_masters(patterns: Tensor, side: int) -> Tensor:
     return total / 48
 
 
-def cubic_templates(patterns: Tensor, count: int, side: int, contract: InputContract) -> Tensor:
+def cubic_templates(
+    patterns: Tensor, weights: Tensor, count: int, side: int, contract: InputContract
+) -> Tensor:
     """Return principal components of cubic master patterns.
 
     Parameters
     ----------
     patterns
         As for :func:`fold_masters`, any number of crystals.
+    weights
+        How much each counts, shape ``(n,)``: space groups of few structures must be found
+        as well as those of many.
     count
         Number of components.
     side
@@ -70,8 +75,9 @@ def cubic_templates(patterns: Tensor, count: int, side: int, contract: InputCont
     sectors = fold_masters(detail[:, None], side)
     sectors = sectors - sectors.mean((1, 2), keepdim=True)
     rows = (sectors / sectors.std((1, 2), keepdim=True)).flatten(1)
+    rows = rows * torch.sqrt(weights / weights.sum())[:, None]
     _, deviations, components = torch.linalg.svd(rows, full_matrices=False)
-    found = components[:count] * deviations[:count, None] / len(rows) ** 0.5
+    found = components[:count] * deviations[:count, None]
     # The sign of a component is arbitrary: fix it, so that a set always gives one result.
     largest = found.gather(1, found.abs().argmax(1, keepdim=True))
     templates = torch.zeros(count, side, side, device=found.device)

@@ -167,8 +167,10 @@ class _Session:
         self.network = build(spec.network.architecture, len(self.classes), **self.options)
         if isinstance(self.network, SectorNet):
             count, side, _ = self.network.templates.shape
+            groups = self.training.space_groups
+            weights = torch.tensor([1 / np.sum(groups == g) for g in groups])
             self.network.templates.copy_(
-                cubic_templates(self.training.patterns, count, side, self.contract)
+                cubic_templates(self.training.patterns, weights, count, side, self.contract)
             )
         if spec.start is not None:
             _start_from(spec.start, self.network, self.classes)

@@ -77,14 +77,43 @@ def sample_sector(sheets: Tensor, directions: Tensor) -> Tensor:
         Shape ``(n, k, m)``.
     """
     grid = sector_coordinates(directions).flip(-1) * 2 - 1
-    count, points = grid.shape[:2]
     if len(sheets) == 1:
-        drawn = functional.grid_sample(
-            sheets, grid.reshape(1, count, points, 2), align_corners=True
-        )
+        drawn = functional.grid_sample(sheets, grid[None], align_corners=True)
         return drawn[0].transpose(0, 1)
     drawn = functional.grid_sample(sheets, grid[:, None], align_corners=True)
     return drawn[:, :, 0]
+
+
+def sector_slopes(sheets: Tensor, directions: Tensor) -> Tensor:
+    """Return how the values of sector sheets change as the crystal turns.
+
+    Parameters
+    ----------
+    sheets
+        Shape ``(n, side, side)``.
+    directions
+        Shape ``(n, m, 3)``.
+
+    Returns
+    -------
+    slopes
+        Change per rotation of the directions about x, y and z [1/rad], shape
+        ``(n, m, 3)``.
+    """
+    spacing = 1 / (sheets.shape[-1] - 1)
+    across, down = torch.gradient(sheets, spacing=spacing, dim=(2, 1))
+    by_smallest, by_middle = sample_sector(torch.stack([across, down], 1), directions).unbind(1)
+    size = directions.abs()
+    largest, smallest = size.amax(-1, keepdim=True), size.amin(-1, keepdim=True)
+    middle = size.sum(-1, keepdim=True) - largest - smallest
+    by_middle, by_smallest = by_middle[..., None], by_smallest[..., None]
+    by_largest = -(by_middle * middle + by_smallest * smallest) / largest
+    gradient = torch.where(
+        size == largest, by_largest, torch.where(size == smallest, by_smallest, by_middle)
+    )
+    gradient = gradient * torch.sign(directions) / largest
+    slopes: Tensor = torch.linalg.cross(directions, gradient)
+    return slopes
 
 
 def screen_rays(centers: Tensor, side: int) -> Tensor:

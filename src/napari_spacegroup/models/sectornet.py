@@ -82,9 +82,11 @@ class SectorNet(nn.Module):
     @property
     def indexer(self) -> CubicIndexer:
         """Return the orientation search; its dictionary is made at the first use."""
-        if self._indexer is None or self._indexer.templates.device != self.templates.device:
+        known = self._indexer
+        if known is None or known.templates.device != self.templates.device:
             self._indexer = CubicIndexer(self.templates)
-        return self._indexer
+            return self._indexer
+        return known
 
     def forget_indexer(self) -> None:
         """Make the dictionary anew at the next use: to be called after changing templates."""
