@@ -10,9 +10,11 @@ from CIF files.
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,16 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     return {key: report[key] for key in kept} | {"per_phase": phases}
 
 
+def unique(masters: MasterSet) -> MasterSet:
+    """Return the set with the space group in names that two structures share."""
+    count = collections.Counter(record.name for record in masters.records)
+    records = [
+        replace(r, name=f"{r.name} ({r.space_group})") if count[r.name] > 1 else r
+        for r in masters.records
+    ]
+    return MasterSet(masters.patterns, tuple(records))
+
+
 def main() -> None:
     """Evaluate, write the reports, save the model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -61,7 +73,8 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=100)
     options = parser.parse_args()
     spec = TrainSpec.from_yaml(options.spec).replace(
-        masters=(options.sets / "train.npz",), validation=(options.sets / "val.npz",)
+        masters=(options.sets / "train.npz",),
+        validation=(options.sets / "calibration.npz",),
     )
     model = from_run(options.run, spec)
     equivalence = json.loads((RESULTS / "equivalence.json").read_text(encoding="utf-8"))
@@ -83,8 +96,8 @@ def main() -> None:
         }
     )  # fmt: skip
     metrics = {}
-    for side, title in (("val", "held-out structures"), ("k18", "materials of the EBSD paper")):
-        masters = MasterSet.load(options.sets / f"{side}.npz")
+    for side, title in (("test", "held-out structures"), ("k18", "materials of the EBSD paper")):
+        masters = unique(MasterSet.load(options.sets / f"{side}.npz"))
         for condition in ("clean", "standard", "hard"):
             answers = classify_set(model, masters, condition, options.patterns, seed=11)
             report = score(answers, model.card)

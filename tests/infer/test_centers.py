@@ -18,6 +18,7 @@ class Answer:
     center: np.ndarray
     score: float
     start_score: float = float("nan")
+    scores: tuple = (0.4,) * 24
 
 
 @dataclass
@@ -88,6 +89,26 @@ def test_a_wrong_one_is_set_aside_and_that_is_said(caplog):
 def test_patterns_that_nothing_cubic_explains():
     found = scan_center(scan(), Finder(Answer(np.array([0.5, 0.3, 0.6]), 0.07)))
     assert "cubic crystals explain only 7%" in found.sentence()
+
+
+def test_a_small_stack_may_have_as_many_centers_as_patterns():
+    class Lone(Finder):
+        def find_pattern_center(self, patterns, **options):
+            if len(patterns) > 1:
+                return super().find_pattern_center(patterns, **options)
+            self.asked.append((patterns, None, None, None))
+            alone = np.array([0.5, 0.16, 0.7])
+            return Answer(alone, 0.5 if len(self.asked) == 2 else 0.1)
+
+    first = Answer(np.array([0.5, 0.3, 0.6]), 0.2, scores=(0.5, 0.05, 0.4, 0.06))
+    finder = Lone(first)
+    stack = scan((1, 4))
+    found = scan_center(stack, finder)
+    assert found.source == "found one by one"
+    assert len(finder.asked) == 3  # together, and each of the two poor ones
+    np.testing.assert_array_equal(finder.asked[1][0][0], stack.pattern(0, 1))
+    np.testing.assert_allclose(found.of(0, 4)[1], [0.5, 0.16, 0.7])
+    np.testing.assert_allclose(found.of(0, 4)[[0, 2, 3]], np.tile(first.center, (3, 1)))
 
 
 def test_dead_patterns_are_not_asked():

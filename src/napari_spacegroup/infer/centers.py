@@ -10,6 +10,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from ..patterns.geometry import Geometry
 from ..patterns.scan import PatternScan
 from .pixel_status import PixelStatus, pattern_status
 
@@ -20,6 +21,9 @@ SAMPLE = 24
 
 EXPLAINED = 0.2
 """Explained share below which nothing cubic was recognised; noise reaches 0.1."""
+
+SURE = 0.27
+"""The same where the center adapts to a single pattern; noise reaches 0.2 there."""
 
 
 class Found(Protocol):
@@ -38,6 +42,11 @@ class Found(Protocol):
     @property
     def start_score(self) -> float:
         """The same at the center that the file states; NaN without one."""
+        ...
+
+    @property
+    def scores(self) -> Any:
+        """The share of each pattern, shape ``(n,)``."""
         ...
 
 
@@ -72,14 +81,18 @@ class ScanCenter:
         Fractions of the detector, Bruker's convention, shape ``(3,)``, or ``(n, 3)`` for
         one per scan pixel, row by row.
     source
-        ``"file"``, ``"file, refined"`` or ``"found"``.
+        ``"file"``, ``"file, refined"``, ``"found"``, ``"found one by one"`` or ``"given"``.
     explained
-        Share of the sampled patterns that a cubic crystal explains with it, 0 to 1.
+        Share of the sampled patterns that a cubic crystal explains with it, 0 to 1; NaN for
+        a given one, which nobody checked.
+    shift
+        What was added to the centers of the file, shape ``(3,)``; None if they are not used.
     """
 
     centers: NDArray[np.float64]
     source: str
     explained: float
+    shift: NDArray[np.float64] | None = None
 
     def of(self, start: int, stop: int) -> NDArray[np.float64]:
         """Return the centers of a run of scan pixels, shape ``(3,)`` or ``(n, 3)``."""
@@ -92,6 +105,8 @@ class ScanCenter:
             "file": "Pattern center of the file",
             "file, refined": "Pattern center of the file, refined",
             "found": "Pattern center found from the patterns",
+            "found one by one": "Pattern centers found from the patterns one by one, on average",
+            "given": "Pattern center as given",
         }[self.source]
         text = f"{how}: ({x:.3f}, {y:.3f}, {z:.3f}), Bruker's convention"
         if self.explained < EXPLAINED:
@@ -128,40 +143,98 @@ def scan_center(scan: PatternScan, model: CenterFinder, key: str = "") -> ScanCe
 
 
 def _look(scan: PatternScan, model: CenterFinder) -> ScanCenter:
-    geometry = scan.geometry
+    places, sample = _sample(scan)
+    options = {"static_background": scan.static_background, "mask": scan.mask}
+    center, scores = _decide(sample, model, scan.geometry, name=scan.name, **options)
+    is_small = scan.n_patterns <= SAMPLE
+    if center.source != "found" or scan.geometry is not None or not is_small or len(sample) < 2:
+        return center
+    # A small stack may be pictures of several microscopes rather than a scan.
+    every = np.tile(center.centers, (scan.n_patterns, 1))
+    best = scores.copy()
+    for i in np.flatnonzero(scores < EXPLAINED):
+        alone = model.find_pattern_center(sample[i : i + 1], start=None, **options)
+        if alone.score >= SURE and alone.score > scores[i]:
+            every[places[i]] = np.asarray(alone.center, dtype=np.float64)
+            best[i] = alone.score
+    if (best == scores).all():
+        return center
+    return ScanCenter(every, "found one by one", float(best.mean()))
+
+
+def decide_center(
+    sample: NDArray[Any],
+    model: CenterFinder,
+    geometry: Geometry | None,
+    *,
+    static_background: NDArray[Any] | None = None,
+    mask: NDArray[np.bool_] | None = None,
+    name: str = "the scan",
+) -> ScanCenter:
+    """Return the center that a sample of patterns and the file's geometry speak for.
+
+    The same rule for a finished scan and for the first patterns of one that has begun.
+
+    Parameters
+    ----------
+    sample
+        Up to 24 patterns that can be classified, shape ``(n, detector_y, detector_x)``.
+    model
+        Has the orientation search.
+    geometry
+        What the file says, or None.
+    static_background, mask
+        As for the model.
+    name
+        Of the scan, for messages.
+    """
+    options = {"static_background": static_background, "mask": mask}
+    return _decide(sample, model, geometry, name=name, **options)[0]
+
+
+def _decide(
+    sample: NDArray[Any],
+    model: CenterFinder,
+    geometry: Geometry | None,
+    *,
+    name: str,
+    **options: Any,
+) -> tuple[ScanCenter, NDArray[np.float64]]:
+    """Return the center, and the explained share of each pattern, shape ``(n,)``."""
     stated = None if geometry is None else geometry.mean_pattern_center
-    sample = _sample(scan)
     if len(sample) == 0:
         fallback = np.array([0.5, 0.3, 0.6]) if stated is None else stated
-        return ScanCenter(fallback, "file" if stated is not None else "found", 0.0)
-    found = model.find_pattern_center(
-        sample, static_background=scan.static_background, mask=scan.mask, start=stated
-    )
+        source = "file" if stated is not None else "found"
+        return ScanCenter(fallback, source, 0.0), np.zeros(0)
+    found = model.find_pattern_center(sample, start=stated, **options)
+    scores = np.asarray(found.scores, dtype=np.float64)[: len(sample)]
     center = np.asarray(found.center, dtype=np.float64)
     if stated is None or geometry is None:
-        return ScanCenter(center, "found", found.score)
-    shift = np.abs(center - stated).max()
-    if found.score <= max(1.05 * found.start_score, EXPLAINED) and shift < 0.1:
+        return ScanCenter(center, "found", found.score), scores
+    move = np.abs(center - stated).max()
+    if found.score <= max(1.05 * found.start_score, EXPLAINED) and move < 0.1:
         stated_all = geometry.pattern_center.reshape(-1, 3)
         own = stated_all if geometry.is_per_pixel else stated
-        return ScanCenter(own, "file", found.start_score)
-    if shift < 0.1:
-        every = geometry.pattern_center.reshape(-1, 3) + (center - stated)
-        return ScanCenter(every if geometry.is_per_pixel else center, "file, refined", found.score)
+        return ScanCenter(own, "file", found.start_score, np.zeros(3)), scores
+    if move < 0.1:
+        shift = center - stated
+        every = geometry.pattern_center.reshape(-1, 3) + shift
+        own = every if geometry.is_per_pixel else center
+        return ScanCenter(own, "file, refined", found.score, shift), scores
     _log.warning(
         "%s: the file's pattern center (%.3f, %.3f, %.3f) explains %.0f %% of the patterns, "
         "(%.3f, %.3f, %.3f) explains %.0f %%; the latter is used",
-        scan.name, *stated, 100 * found.start_score, *center, 100 * found.score,
+        name, *stated, 100 * found.start_score, *center, 100 * found.score,
     )  # fmt: skip
-    return ScanCenter(center, "found", found.score)
+    return ScanCenter(center, "found", found.score), scores
 
 
-def _sample(scan: PatternScan) -> NDArray[Any]:
-    """Return patterns that are spread over the scan and can be classified."""
+def _sample(scan: PatternScan) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return patterns that are spread over the scan and can be classified, and their places."""
     present = None if scan.present is None else scan.present.ravel()
     count = scan.n_patterns
-    places = np.unique(np.linspace(0, count - 1, min(2 * SAMPLE, count)).astype(int))
-    chosen = []
+    places = np.unique(np.linspace(0, count - 1, min(2 * SAMPLE, count)).astype(np.int64))
+    chosen, kept = [], []
     for place in places:
         if present is not None and not present[place]:
             continue
@@ -170,5 +243,7 @@ def _sample(scan: PatternScan) -> NDArray[Any]:
             if scan.mask is not None and pattern.dtype.kind == "f":
                 pattern = np.where(scan.mask, pattern, pattern.dtype.type(0))
             chosen.append(pattern)
+            kept.append(place)
     step = max(1, len(chosen) // SAMPLE)
-    return np.array(chosen[::step][:SAMPLE])
+    taken = slice(0, SAMPLE * step, step)
+    return np.array(kept[taken], dtype=np.int64), np.array(chosen[taken])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -201,8 +202,7 @@ class Model:
             inputs = self.prepare(patterns, static_background=static_background, mask=mask)
             begin = None if start is None else square_centers(start, shape)[0]
             found = find_pattern_center(self.network.indexer, inputs, begin)
-        center = detector_center(found.center, shape)
-        return FoundCenter(center, found.score, found.start_score)
+        return replace(found, center=detector_center(found.center, shape))
 
     def save(self, folder: str | Path) -> Path:
         """Write ``card.json`` and ``weights.safetensors`` into a folder.

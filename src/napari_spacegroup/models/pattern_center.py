@@ -8,7 +8,7 @@ center bends the angles between zone axes, and no orientation mends that.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ GRID_X = (0.42, 0.5, 0.58)
 GRID_Y = (0.1, 0.19, 0.28, 0.37, 0.46, 0.55, 0.64)
 GRID_Z = (0.42, 0.5, 0.58, 0.66, 0.76, 0.88)
 MOST_IMAGES, GRID_IMAGES = 24, 6
-TRUSTED_SCORE = 0.2
-"""Mean explained share from which a center counts as good; wrong orientations reach 0.1."""
+MOST_STARTS, START_GROUP = 48, 6
+"""Places of the grid to start from: at most, and before looking whether one is good."""
+TRUSTED_SCORE, SURE_SCORE = 0.2, 0.27
+"""Mean explained share from which a center counts as good, and ends the search; wrong
+orientations reach 0.1, and 0.2 where the center adapts to a single pattern."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,14 @@ class FoundCenter:
         Mean share of the patterns' intensity that is explained there, 0 to 1.
     start_score
         The same at the center that the search started from; NaN without one.
+    scores
+        The share of each pattern, shape ``(n,)``.
     """
 
     center: Tensor
     score: float
     start_score: float = float("nan")
+    scores: Tensor | None = None
 
 
 def square_centers(pattern_center: NDArray[Any], shape: tuple[int, int]) -> Tensor:
@@ -106,38 +112,43 @@ def find_pattern_center(
         start_score = float(indexer.index(images, start.expand(len(images), 3))[1].mean())
         found.append(_refined(indexer, images, start, 6))
         if found[0].score >= TRUSTED_SCORE:
-            return FoundCenter(found[0].center, found[0].score, start_score)
-    best = _searched(indexer, images[:GRID_IMAGES], 6)
+            return replace(found[0], start_score=start_score)
+    best = _searched(indexer, images[:GRID_IMAGES])
     if best.score < TRUSTED_SCORE and len(images) > GRID_IMAGES:
         # Six patterns may all be poor ones: look at others.
-        other = _searched(indexer, images[GRID_IMAGES : 3 * GRID_IMAGES], 10)
+        other = _searched(indexer, images[GRID_IMAGES : 3 * GRID_IMAGES])
         best = max(best, other, key=lambda t: t.score)
     found.append(_refined(indexer, images, best.center, 4))
     # What the file states counts as right unless another center is clearly better.
     chosen = found[-1] if start is None or found[-1].score > 1.3 * found[0].score else found[0]
-    return FoundCenter(chosen.center, chosen.score, start_score)
+    return replace(chosen, start_score=start_score)
 
 
-def _searched(indexer: CubicIndexer, images: Tensor, count: int) -> FoundCenter:
-    """Try a grid of centers, and refine the ``count`` best of them."""
+def _searched(indexer: CubicIndexer, images: Tensor) -> FoundCenter:
+    """Try a grid of centers and refine the best of them, until one is good."""
     grid = images.new_tensor(list(itertools.product(GRID_X, GRID_Y, GRID_Z)))
     scores = torch.stack(
         [indexer.search(images, center.expand(len(images), 3), 1)[1].mean() for center in grid]
     )
-    tried = [_refined(indexer, images, grid[k], 5) for k in scores.topk(count).indices]
-    return max(tried, key=lambda t: t.score)
+    best: FoundCenter | None = None
+    for place in scores.topk(MOST_STARTS).indices.split(START_GROUP):
+        tried = [_refined(indexer, images, grid[k], 5) for k in place]
+        best = max([*tried, *([best] if best else [])], key=lambda t: t.score)
+        if best.score >= SURE_SCORE:
+            break
+    return best or _refined(indexer, images, grid[0], 5)
 
 
 def _refined(indexer: CubicIndexer, images: Tensor, center: Tensor, steps: int) -> FoundCenter:
     """Refine a center and all orientations together, by Gauss-Newton steps."""
     rotations, scores = indexer.index(images, center.expand(len(images), 3))
-    best = FoundCenter(center, float(scores.mean()))
+    best = FoundCenter(center, float(scores.mean()), scores=scores)
     for _ in range(steps):
         center, rotations = _step(indexer, images, center, rotations, scores)
         screen = Screen.of(images, center.expand(len(images), 3), 30)
         scores = indexer.score(screen, rotations[:, None], len(indexer.templates))[:, 0]
         if float(scores.mean()) > best.score:
-            best = FoundCenter(center, float(scores.mean()))
+            best = FoundCenter(center, float(scores.mean()), scores=scores)
     return best
 
 
