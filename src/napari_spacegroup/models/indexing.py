@@ -53,7 +53,7 @@ class Effort:
     fine_steps: int
 
 
-QUICK = Effort(candidates=24, coarse_steps=1, kept=4, fine_steps=2)
+QUICK = Effort(candidates=16, coarse_steps=1, kept=3, fine_steps=2)
 THOROUGH = Effort(candidates=128, coarse_steps=2, kept=10, fine_steps=3)
 POOR_SCORE = 0.2
 """Below it a second, thorough search is made: right orientations of cubic crystals explain
@@ -227,10 +227,11 @@ class CubicIndexer:
         for _ in range(effort.coarse_steps):
             rotations, scores = self.refine(coarse, rotations, 8)
         rotations = _take(rotations, scores.topk(effort.kept, 1).indices)
-        fine = Screen.of(images, centers, 30)
+        middle = Screen.of(images, centers, 24)
         for _ in range(effort.fine_steps):
-            rotations, scores = self.refine(fine, rotations, 16)
+            rotations, scores = self.refine(middle, rotations, 12)
         rotations = _take(rotations, scores.argmax(1, keepdim=True))
+        fine = Screen.of(images, centers, 30)
         rotations, _ = self.refine(fine, rotations, len(self.templates))
         return rotations[:, 0], self.score(fine, rotations, len(self.templates))[:, 0]
 
