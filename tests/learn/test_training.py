@@ -178,3 +178,13 @@ def test_a_sector_network_learns_with_templates_of_its_own(toys, tmp_path):
     assert model.needs_pattern_center
     assert model.network.templates.square().sum() > 0
     assert any(isinstance(e, Validation) and e.accuracy > 0.7 for e in events)
+
+
+def test_effects_can_be_left_out_one_by_one():
+    from napari_spacegroup.learn.train import _appearance
+
+    spec = _spec().model_copy(update={"appearance": 0.5, "without": ("noise", "spectrum")})
+    found = _appearance(spec)
+    assert found.noise == 0
+    assert found.spectrum == 0
+    assert found.blur > 0

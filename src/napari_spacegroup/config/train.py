@@ -9,6 +9,11 @@ from pydantic import Field, model_validator
 
 from .base import Device, Range, Spec, quantity
 
+AppearanceEffect = Literal[
+    "noise", "blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field", "offset_field",
+    "background", "screen_share", "bad_pixels", "saturation_share",
+]  # fmt: skip
+
 
 class NetworkSpec(Spec):
     """The residual network and its input."""
@@ -124,6 +129,9 @@ class TrainSpec(Spec):
     )
     appearance: float = quantity(
         1.0, "1", "Strength of the randomised screen response; 0 is bare simulation.", ge=0, le=3
+    )
+    without: tuple[AppearanceEffect, ...] = Field(
+        (), description="Effects of the screen that are switched off, for an ablation."
     )
     validation_share: float = quantity(
         0.125, "1", "Share of the structures kept for validation.", gt=0, lt=0.9

@@ -185,7 +185,7 @@ class _Session:
             self.training,
             self.classes,
             geometry=_geometry(spec),
-            appearance=_appearance(spec.appearance),
+            appearance=_appearance(spec),
             contract=self.contract,
             generator=self.generator,
         )
@@ -401,14 +401,14 @@ def _geometry(spec: TrainSpec) -> GeometryRange:
     )  # fmt: skip
 
 
-def _appearance(strength: float) -> Appearance:
+def _appearance(spec: TrainSpec) -> Appearance:
     full = Appearance()
     scaled = {
-        name: getattr(full, name) * strength
+        name: getattr(full, name) * spec.appearance
         for name in ("blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field",
                      "offset_field", "background")
     }  # fmt: skip
-    return full.model_copy(update=scaled)
+    return full.model_copy(update=scaled | dict.fromkeys(spec.without, 0.0))
 
 
 def _precision(precision: str, device: torch.device) -> Any:
