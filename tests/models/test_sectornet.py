@@ -49,6 +49,16 @@ def test_an_equivalent_orientation_is_the_same_input(network, model, nickel_patt
     torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
 
 
+def test_half_precision_leaves_directions_alone(network, model, nickel_patterns):
+    patterns, truth = nickel_patterns(2, (60, 60), CENTER)
+    inputs, centers = model.prepare(patterns), torch.tensor([CENTER] * 2)
+    expected = network.fold(inputs, centers, truth)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        torch.testing.assert_close(network.fold(inputs, centers, truth), expected)
+        logits = network(inputs, centers)
+    torch.testing.assert_close(logits.float(), network(inputs, centers), atol=0.05, rtol=0.05)
+
+
 def test_new_templates_make_a_new_dictionary(network, templates):
     before = network.indexer
     assert network.indexer is before

@@ -104,8 +104,10 @@ class SectorNet(nn.Module):
         rotations
             Detector to crystal axes, shape ``(n, 3, 3)``.
         """
-        directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
-        return fold_patterns(images, directions, self.sector_side)
+        # Half precision would move directions by more than a pixel.
+        with torch.autocast(images.device.type, enabled=False):
+            directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
+            return fold_patterns(images, directions, self.sector_side)
 
     def read(self, folded: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``, of folded patterns."""
@@ -124,7 +126,7 @@ class SectorNet(nn.Module):
             Pattern centers, shape ``(n, 3)``, or ``(1, 3)`` for one that all share.
         """
         centers = centers.to(images).expand(len(images), 3)
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             rotations, _ = self.indexer.index(images, centers)
             folded = self.fold(images, centers, rotations)
         return self.read(folded)
