@@ -207,7 +207,7 @@ def _decide(
         source = "file" if stated is not None else "found"
         return ScanCenter(fallback, source, 0.0), np.zeros(0)
     found = model.find_pattern_center(sample, start=stated, **options)
-    scores = np.asarray(found.scores, dtype=np.float64)[: len(sample)]
+    scores = _plain_scores(found, len(sample))
     center = np.asarray(found.center, dtype=np.float64)
     if stated is None or geometry is None:
         return ScanCenter(center, "found", found.score), scores
@@ -227,6 +227,15 @@ def _decide(
         name, *stated, 100 * found.start_score, *center, 100 * found.score,
     )  # fmt: skip
     return ScanCenter(center, "found", found.score), scores
+
+
+def _plain_scores(found: Found, count: int) -> NDArray[np.float64]:
+    scores = found.scores
+    if scores is None:
+        return np.full(count, np.nan)
+    if hasattr(scores, "cpu"):  # a tensor, perhaps on a GPU
+        scores = scores.cpu()
+    return np.asarray(scores, dtype=np.float64)[:count]
 
 
 def _sample(scan: PatternScan) -> tuple[NDArray[np.int64], NDArray[Any]]:

@@ -1,15 +1,17 @@
 """From a scan to a map: patterns are read ahead while the network works.
 
 Constant memory whatever the size of the scan: besides the map itself, four batches are
-alive at most (two read ahead, one being checked, one in the network).
+alive at most (two read ahead, one being checked, one in the network). With a journal,
+what was classified before a kill is not classified again.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,15 @@ from ..config import ClassifySpec
 from ..errors import ModelError, ScanError, SpaceGroupError
 from ..jobs import CancelToken, Done, Event, Log, Partial, Prefetcher, Progress
 from ..patterns.scan import PatternScan
-from .centers import CenterFinder, ScanCenter, scan_center
-from .pixel_status import PixelStatus, pattern_status
-from .provenance import now, versions
+from .centers import CenterFinder, ScanCenter
+from .journal import Journal, JournalHeader, Record
+from .network import Classifier as Classifier
+from .network import ClassifierCard as ClassifierCard
+from .pixel_status import PixelStatus, pattern_status, status_remarks
+from .provenance import as_plain, now, versions
 from .spacegroup_map import SpaceGroupMap
+from .view import PatternView, note_view, restored_view, view_of_scan
+from .witness import ScanWitness
 
 _log = logging.getLogger(__name__)
 
@@ -32,68 +39,6 @@ BATCH_BYTES = 128 * 2**20
 """Largest batch as float32; large patterns come in smaller batches than asked for."""
 
 
-class ClassifierCard(Protocol):
-    """What a map keeps of a model's card."""
-
-    @property
-    def name(self) -> str:
-        """Name of the model."""
-        ...
-
-    @property
-    def technique(self) -> str:
-        """What it classifies: ``"ebsd"``, ``"sad"`` or ``"powder"``."""
-        ...
-
-    @property
-    def equivalence_sets(self) -> tuple[tuple[int, ...], ...]:
-        """Space groups that the technique can't tell apart."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Checksum of the weights."""
-        ...
-
-    @property
-    def package_version(self) -> str:
-        """Version of this package that trained it."""
-        ...
-
-
-class Classifier(Protocol):
-    """What turns patterns into probabilities; :class:`napari_spacegroup.models.Model` is one."""
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """Space groups, in the order of the last axis of :meth:`predict`."""
-        ...
-
-    @property
-    def card(self) -> ClassifierCard:
-        """Its card."""
-        ...
-
-    @property
-    def device(self) -> object:
-        """Where it computes; its text is a torch device."""
-        ...
-
-    def to(self, device: str) -> Classifier:
-        """Return it, moved to a device."""
-        ...
-
-    def predict(
-        self,
-        patterns: NDArray[Any],
-        *,
-        static_background: NDArray[Any] | None = None,
-        mask: NDArray[Any] | None = None,
-    ) -> NDArray[np.float32]:
-        """Return probabilities ``(n, class)`` for patterns ``(n, rows, columns)``."""
-        ...
-
-
 def classify_events(
     scan: PatternScan,
     model: Classifier,
@@ -102,6 +47,9 @@ def classify_events(
     device: str | None = None,
     cancel: CancelToken | None = None,
     into: SpaceGroupMap | None = None,
+    pattern_center: tuple[float, float, float] | None = None,
+    like: Mapping[str, Any] | None = None,
+    journal: Journal | None = None,
 ) -> Iterator[Event]:
     """Classify a scan, and tell what happens.
 
@@ -120,6 +68,13 @@ def classify_events(
     into
         A map to fill instead of a new one, so that its owner keeps what was computed
         whatever happens. Its shape and classes must fit.
+    pattern_center
+        Taken as it is for every pixel, Bruker's convention; None takes the file's, checked
+        and refined, or finds one. Models that need none ignore it.
+    like
+        ``provenance["view"]`` of another map of this scan, to look at the patterns alike.
+    journal
+        Gets every finished batch; what it holds already is not done again.
 
     Yields
     ------
@@ -132,13 +87,20 @@ def classify_events(
     ModelError
         If the model is for another technique, or its answer has the wrong shape.
     ScanError
-        If a pattern can't be read.
+        If a pattern can't be read, or, with a journal, the scan was replaced meanwhile.
     SpecError
-        If the batch size or the device makes no sense.
+        If the batch size, the device or the pattern center makes no sense.
+    ResultError
+        If the journal belongs to another scan or model, or ``like`` does not fit.
     """
     started = time.monotonic()
     spec = ClassifySpec.from_mapping(
-        {"model": model.card.name, "batch_size": batch_size, "device": device or "auto"},
+        {
+            "model": model.card.name,
+            "batch_size": batch_size,
+            "device": device or "auto",
+            "pattern_center": pattern_center,
+        },
         "classify",
     )
     yield from _check_technique(scan, model)
@@ -148,30 +110,61 @@ def classify_events(
     _check_fit(scan, model, result)
     result.provenance.update(_provenance(scan, model, spec))
     token = CancelToken() if cancel is None else cancel
-    center = None
-    if isinstance(model, CenterFinder) and model.needs_pattern_center:
-        yield Log("Looking at the pattern center")
-        center = scan_center(scan, model, model.card.sha256)
-        yield Log(center.sentence())
-        result.provenance["pattern_center"] = {
-            "mean": [round(float(v), 5) for v in center.centers.reshape(-1, 3).mean(0)],
-            "source": center.source,
-            "explained": round(center.explained, 4),
-        }
+    size = fitting_batch(scan, batch_size)
+    header = _header(result, model, size, pattern_center, like)
+    view: PatternView | None = None
+    if journal is not None:
+        facts = asdict(header)
+        del facts["view"]
+        journal.check(**facts)
+        if journal.header is not None:
+            stored = journal.header.view
+            view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
+    if view is None:
+        if isinstance(model, CenterFinder) and model.needs_pattern_center:
+            yield Log("Looking at the pattern center")
+        view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
+    note_view(result, view)
+    if view.center is not None:
+        yield Log(view.center.sentence())
     done, total = 0, scan.n_patterns
+    is_todo = np.ones(-(-total // size), bool)
+    witness = ScanWitness(scan)
+    if journal is not None:
+        journal.begin(replace(header, view=view.as_plain()))
+        for record in journal.records():
+            result.merge(record.start, record.probabilities, record.status)
+            witness.remember(record.start, record.checksums)
+            if is_todo[record.start // size]:
+                done += len(record.status)
+            is_todo[record.start // size] = False
+            if token.is_cancelled:
+                break
+            yield Partial(record.start, record.probabilities, record.status)
+        if done:
+            yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
+            yield Progress(done, total, "Classifying")
     with Prefetcher(
-        _checked_batches(scan, fitting_batch(scan, batch_size)), depth=READ_AHEAD, cancel=token
+        _checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
     ) as batches:
         for start, patterns, status in batches:
             if token.is_cancelled:
                 break
-            probabilities = _predict(model, scan, start, patterns, status, center)
+            checksums = witness.look(start, patterns) if journal is not None else None
+            probabilities = predict_chunk(model, view, start, patterns, status)
             n_pattern = len(status)
             del patterns  # the next one is on its way: no batch more than needed
             result.merge(start, probabilities, status)
+            if journal is not None and checksums is not None:
+                problem = journal.problem
+                journal.write(Record(start, probabilities, status, checksums))
+                if journal.problem and not problem:
+                    yield Log(journal.problem)
             done += n_pattern
             yield Partial(start, probabilities, status)
             yield Progress(done, total, "Classifying")
+    if journal is not None and done == total:
+        witness.check()
     result.provenance["seconds"] = round(time.monotonic() - started, 3)
     yield from _remarks(result)
     yield Done(result, is_cancelled=done < total)
@@ -192,22 +185,34 @@ def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:
 
 def fitting_batch(scan: PatternScan, batch_size: int) -> int:
     """Return how many patterns make a batch: at most ``batch_size``, and 128 MiB as float32."""
-    pattern_bytes = 4 * scan.pattern_shape[0] * scan.pattern_shape[1]
-    return max(1, min(batch_size, BATCH_BYTES // pattern_bytes))
+    return batch_of(scan.pattern_shape, batch_size)
+
+
+def batch_of(pattern_shape: tuple[int, int], batch_size: int) -> int:
+    """Return the same for a pattern shape alone."""
+    return max(1, min(batch_size, BATCH_BYTES // (4 * pattern_shape[0] * pattern_shape[1])))
 
 
 def _checked_batches(
-    scan: PatternScan, size: int
+    scan: PatternScan,
+    size: int,
+    view: PatternView | None = None,
+    is_todo: NDArray[np.bool_] | None = None,
 ) -> Iterator[tuple[int, NDArray[Any], NDArray[np.uint8]]]:
-    """Yield first index, patterns and status of each batch; runs on the reader thread."""
+    """Yield first index, patterns and status of each batch; runs on the reader thread.
+
+    Without a view the screen is the scan's own; ``is_todo`` says which batches, shape ``(n,)``.
+    """
+    view = PatternView(scan.static_background, scan.mask) if view is None else view
     present = None if scan.present is None else scan.present.ravel()
     done = 0
     try:
-        for start, patterns in scan.batches(size):
-            status = pattern_status(patterns, scan.mask)
+        for start, patterns in _batches(scan, size, is_todo):
+            done = start
+            status = pattern_status(patterns, view.mask)
             if present is not None:
                 status[~present[start : start + len(status)]] = PixelStatus.MISSING
-            yield start, _without_rim(patterns, scan.mask), status
+            yield start, view.without_rim(patterns), status
             done = start + len(status)
     except SpaceGroupError:
         raise
@@ -218,11 +223,15 @@ def _checked_batches(
         ) from error
 
 
-def _without_rim(patterns: NDArray[Any], mask: NDArray[np.bool_] | None) -> NDArray[Any]:
-    """Return patterns with 0 where NaN outside the screen would spread into the picture."""
-    if mask is None or patterns.dtype.kind != "f" or np.isfinite(patterns).all():
-        return patterns
-    return np.where(mask, patterns, patterns.dtype.type(0))
+def _batches(
+    scan: PatternScan, size: int, is_todo: NDArray[np.bool_] | None
+) -> Iterator[tuple[int, NDArray[Any]]]:
+    if is_todo is None or is_todo.all():
+        yield from scan.batches(size)
+        return
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], is_todo, [False]]).astype(np.int8)))
+    for first, last in edges.reshape(-1, 2).tolist():
+        yield from scan.batches(size, start=first * size, stop=last * size)
 
 
 def _predict(
@@ -233,20 +242,50 @@ def _predict(
     status: NDArray[np.uint8],
     center: ScanCenter | None,
 ) -> NDArray[np.float32]:
-    """Return probabilities, zero where there are none; marks such patterns in ``status``."""
+    view = PatternView(scan.static_background, scan.mask, center)
+    return predict_chunk(model, view, start, patterns, status)
+
+
+def predict_chunk(
+    model: Classifier,
+    view: PatternView,
+    start: int,
+    patterns: NDArray[Any],
+    status: NDArray[np.uint8],
+) -> NDArray[np.float32]:
+    """Return the probabilities of neighbouring pixels, in one pass of the network.
+
+    Parameters
+    ----------
+    model, view
+        The network, and what it is told about the patterns.
+    start
+        Row-major index of the first pixel.
+    patterns
+        Shape ``(n, detector_y, detector_x)``.
+    status
+        Shape ``(n,)``; those that are not OK are left out. One whose answer is not finite
+        is marked in it.
+
+    Returns
+    -------
+    probabilities
+        Shape ``(n, class)``, zero where there are none. Their last bits may depend on which
+        patterns went through the network together.
+    """
     n_class = len(model.classes)
     probabilities = np.zeros((len(status), n_class), np.float32)
     is_ok = status == PixelStatus.OK
     if not is_ok.any():
         return probabilities
     options: dict[str, Any] = {}
-    if center is not None:
-        centers = center.of(start, start + len(status))
+    if view.center is not None:
+        centers = view.center.of(start, start + len(status))
         options["pattern_center"] = centers if centers.ndim == 1 else centers[is_ok]
     answer = model.predict(
         patterns if is_ok.all() else patterns[is_ok],
-        static_background=scan.static_background,
-        mask=scan.mask,
+        static_background=view.static_background,
+        mask=view.mask,
         **options,
     )
     if answer.shape != (np.count_nonzero(is_ok), n_class):
@@ -259,6 +298,19 @@ def _predict(
     status[is_lost] = PixelStatus.NOT_FINITE
     probabilities[is_lost] = 0
     return probabilities
+
+
+def _header(
+    result: SpaceGroupMap,
+    model: Classifier,
+    size: int,
+    pattern_center: tuple[float, float, float] | None,
+    like: Mapping[str, Any] | None,
+) -> JournalHeader:
+    request = as_plain({"pattern_center": pattern_center, "like": like})
+    fingerprint = str(result.provenance["scan"]["fingerprint"])
+    key = model.card.sha256 or model.card.name
+    return JournalHeader("classify", fingerprint, key, result.classes, size, request, {})
 
 
 def _check_technique(scan: PatternScan, model: Classifier) -> Iterator[Event]:
@@ -282,7 +334,7 @@ def _check_fit(scan: PatternScan, model: Classifier, result: SpaceGroupMap) -> N
 
 def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dict[str, Any]:
     return {
-        "spec": spec.model_dump(mode="json"),
+        "spec": spec.model_dump(mode="json", exclude_none=True),
         "seed": None,  # nothing here is random
         "created": now(),
         "versions": versions(),
@@ -304,7 +356,4 @@ def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dic
 
 
 def _remarks(result: SpaceGroupMap) -> Iterator[Event]:
-    counts = np.bincount(result.status.ravel(), minlength=len(PixelStatus))
-    for status in PixelStatus:
-        if status not in (PixelStatus.OK, PixelStatus.PENDING) and counts[status]:
-            yield Log(f"{counts[status]} of {result.status.size} pixels unknown: {status.reason}")
+    yield from map(Log, status_remarks(result.status))

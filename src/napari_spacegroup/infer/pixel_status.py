@@ -7,6 +7,7 @@ background gives NaN. Such a pixel never gets a class.
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +81,14 @@ def pattern_status(
         status[is_flat] = PixelStatus.CONSTANT
         status[~(np.isfinite(low) & np.isfinite(high))] = PixelStatus.NOT_FINITE
     return status
+
+
+def status_remarks(status: NDArray[np.uint8]) -> Iterator[str]:
+    """Say how many pixels are unknown, and why; one sentence per reason."""
+    counts = np.bincount(status.ravel(), minlength=len(PixelStatus))
+    for value in PixelStatus:
+        if value not in (PixelStatus.OK, PixelStatus.PENDING) and counts[value]:
+            yield f"{counts[value]} of {status.size} pixels unknown: {value.reason}"
 
 
 def _shared_by(rows: NDArray[np.generic], share: float) -> NDArray[np.bool_]:

@@ -22,10 +22,12 @@ from ..patterns.geometry import Geometry
 from ..patterns.mask import detect_mask
 from .centers import SAMPLE, CenterFinder, ScanCenter, decide_center, scan_center
 from .pixel_status import PixelStatus, pattern_status
+from .provenance import as_plain
 
 if TYPE_CHECKING:
     from ..patterns.scan import PatternScan
     from .classifier import Classifier
+    from .spacegroup_map import SpaceGroupMap
 
 VIEW_KEY = "view"
 """Where a map's provenance keeps it."""
@@ -62,11 +64,12 @@ class PatternView:
         center = self.center
         stored: dict[str, Any] | None = None
         if center is not None:
-            is_one = center.centers.ndim == 1
+            # Centers that the file has for every pixel are not stored twice.
+            is_whole = center.centers.ndim == 1 or center.shift is None
             stored = {
                 "source": center.source,
                 "explained": center.explained,
-                "value": center.centers.tolist() if is_one else None,
+                "value": center.centers.tolist() if is_whole else None,
                 "shift": None if center.shift is None else center.shift.tolist(),
             }
         return {
@@ -218,6 +221,19 @@ def stored_view(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
             "version saved. Classify its scan again."
         )
     return view
+
+
+def note_view(result: SpaceGroupMap, view: PatternView) -> None:
+    """Write into a map's provenance how its patterns were looked at."""
+    result.provenance[VIEW_KEY] = as_plain(view.as_plain())  # a score may be NaN
+    center = view.center
+    if center is not None:
+        explained = center.explained
+        result.provenance["pattern_center"] = {
+            "mean": [round(float(v), 5) for v in center.centers.reshape(-1, 3).mean(0)],
+            "source": center.source,
+            "explained": None if np.isnan(explained) else round(explained, 4),
+        }
 
 
 def spread(count: int, most: int) -> NDArray[np.intp]:

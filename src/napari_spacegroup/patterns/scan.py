@@ -171,8 +171,10 @@ class PatternScan:
         pattern: NDArray[Any] = self._read(index, index + 1)[0]
         return pattern
 
-    def batches(self, size: int) -> Iterator[tuple[int, NDArray[Any]]]:
-        """Stream all patterns in row-major order, in constant memory.
+    def batches(
+        self, size: int, *, start: int = 0, stop: int | None = None
+    ) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Stream patterns in row-major order, in constant memory.
 
         Storage is read in whole chunks where they fit in 64 MiB, so that no chunk is
         unpacked twice.
@@ -181,6 +183,8 @@ class PatternScan:
         ----------
         size
             Patterns per batch; the last one may be shorter.
+        start, stop
+            Flat indices of the first pattern and after the last one; all by default.
 
         Yields
         ------
@@ -197,20 +201,22 @@ class PatternScan:
         """
         if size < 1:
             raise ScanError(f"Batches of {size} patterns; need at least 1.")
-        source, total = self._source, self.n_patterns
+        source = self._source
+        total = self.n_patterns if stop is None else min(stop, self.n_patterns)
         pattern_bytes = max(1, int(np.prod(self.pattern_shape)) * source.dtype.itemsize)
         unit = source.granularity
         slab = max(1, SLAB_BYTES // 4 // pattern_bytes)
         if unit * pattern_bytes <= 4 * SLAB_BYTES:
             slab = max(unit, slab // unit * unit)
-        start, position = 0, 0
+        position = start
         pending = np.empty((0, *self.pattern_shape), dtype=source.dtype)
         while position < total:
-            stop = min(total, position + slab)
-            block = self._read(position, stop)
+            # Slabs end where they would if everything were read.
+            end = min(total, (position // slab + 1) * slab)
+            block = self._read(position, end)
             pending = np.concatenate([pending, block]) if len(pending) else block
-            position = stop
-            whole = len(pending) if position == total else len(pending) // size * size
+            position = end
+            whole = len(pending) if position >= total else len(pending) // size * size
             for i in range(0, whole, size):
                 batch = pending[i : min(i + size, whole)]
                 yield start, batch

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..errors import CancelledError
 from ..infer.classifier import Classifier, classify_events
+from ..infer.journal import Journal
 from ..infer.map_file import load_map
 from ..infer.spacegroup_map import SpaceGroupMap
+from ..infer.view import stored_view
 from ..jobs import CancelToken, Event, run_inline
 from ..patterns.read import read
 from ..patterns.scan import PatternScan
@@ -18,7 +21,7 @@ from ..patterns.scan import PatternScan
 ScanLike: TypeAlias = Any
 """A :class:`PatternScan`, a path, or patterns as an array, layer or signal."""
 
-__all__ = ["as_model", "as_scan", "classify", "load_map", "map_report"]
+__all__ = ["as_model", "as_scan", "classify", "load_map", "map_report", "view_of_map"]
 
 
 def classify(
@@ -27,10 +30,17 @@ def classify(
     *,
     device: str | None = None,
     batch_size: int = 256,
+    pattern_center: tuple[float, float, float] | None = None,
+    like: SpaceGroupMap | str | Path | None = None,
+    out: str | Path | None = None,
+    anew: bool = False,
     cancel: CancelToken | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> SpaceGroupMap:
     """Return the map of space groups of a scan.
+
+    With ``out`` the map is saved there, and until it is whole each finished batch stands in
+    ``out.partial``: the same call again goes on where a killed one stopped.
 
     Parameters
     ----------
@@ -45,6 +55,16 @@ def classify(
         model where it is, and means ``"auto"`` for one that is loaded here.
     batch_size
         Patterns in one pass.
+    pattern_center
+        x, y (from the top), z in Bruker's convention, taken as it is for every pixel; None
+        takes the file's, checked and refined, or finds one.
+    like
+        A map of the same scan, or its file: screen and pattern center are taken from it, so
+        that both maps are equal.
+    out
+        Where to save the map, whole or not at all.
+    anew
+        Throw an unfinished map of ``out`` away instead of going on with it.
     cancel
         Stops within one batch.
     on_event
@@ -53,16 +73,21 @@ def classify(
     Returns
     -------
     result
-        After a cancel, pixels that were not reached are ``PENDING`` in it.
+        After a cancel, pixels that were not reached are ``PENDING`` in it, and it is not
+        saved; ``out.partial`` stays.
 
     Raises
     ------
     ScanError
-        If this is no scan, it holds no patterns, or it can't be read to its end.
+        If this is no scan, it holds no patterns, it can't be read to its end, or it was
+        replaced meanwhile.
     ModelError
         If there is no such model, or it is for another technique.
     SpecError
-        If the batch size or the device makes no sense.
+        If the batch size, the device or the pattern center makes no sense.
+    ResultError
+        If ``out`` can't be written, another process works on it, or its unfinished map is
+        one of another scan or model.
     CancelledError
         If it was cancelled before the first batch was done.
 
@@ -72,17 +97,40 @@ def classify(
     >>> result.labels("laue_class", threshold=0.8)  # doctest: +SKIP
     """
     patterns = as_scan(scan)
-    events = classify_events(
-        patterns,
-        as_model(model, device),
-        batch_size=batch_size,
-        device=device,
-        cancel=cancel,
-    )
-    result: SpaceGroupMap = run_inline(events, on_event)
-    if result.n_done == 0:
-        raise CancelledError("cancelled before the first batch was done; nothing is lost")
+    stored = None if like is None else view_of_map(like)
+    with contextlib.ExitStack() as stack:
+        journal = None
+        if out is not None:
+            journal = stack.enter_context(Journal(out, anew=anew))
+        events = classify_events(
+            patterns,
+            as_model(model, device),
+            batch_size=batch_size,
+            device=device,
+            cancel=cancel,
+            pattern_center=pattern_center,
+            like=stored,
+            journal=journal,
+        )
+        result: SpaceGroupMap = run_inline(events, on_event)
+        if result.n_done == 0:
+            raise CancelledError("cancelled before the first batch was done; nothing is lost")
+        if out is not None and journal is not None and result.is_complete:
+            result.save(out)
+            journal.discard()
     return result
+
+
+def view_of_map(like: SpaceGroupMap | str | Path) -> Mapping[str, Any]:
+    """Return how the patterns of a map were looked at.
+
+    Raises
+    ------
+    ResultError
+        If it is no map, or does not say it.
+    """
+    result = like if isinstance(like, SpaceGroupMap) else load_map(like)
+    return stored_view(result.provenance, result.scan_name if result is like else str(like))
 
 
 def map_report(
