@@ -17,6 +17,10 @@ from .resnet import ConvolutionUnit
 from .sector import fold_patterns, screen_rays
 
 
+TRUST_MIDDLE, TRUST_WIDTH = 0.18, 0.02
+"""Explained share at which an orientation is trusted by half, and how fast that changes."""
+
+
 class SectorNet(nn.Module):
     """Orientation search, folding, and a network that reads the sector.
 
@@ -118,6 +122,9 @@ class SectorNet(nn.Module):
     def forward(self, images: Tensor, centers: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``.
 
+        Where no cubic orientation explains the pattern they shrink towards 0, so that all
+        classes become equally likely: nothing was recognised.
+
         Parameters
         ----------
         images
@@ -127,6 +134,7 @@ class SectorNet(nn.Module):
         """
         centers = centers.to(images).expand(len(images), 3)
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
-            rotations, _ = self.indexer.index(images, centers)
+            rotations, explained = self.indexer.index(images, centers)
             folded = self.fold(images, centers, rotations)
-        return self.read(folded)
+            trust = torch.sigmoid((explained - TRUST_MIDDLE) / TRUST_WIDTH)
+        return self.read(folded) * trust[:, None]
