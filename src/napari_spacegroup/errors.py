@@ -37,3 +37,11 @@ class MissingPartError(SpaceGroupError, ImportError):
 
 class CancelledError(SpaceGroupError, RuntimeError):
     """A job that was cancelled before it had a result."""
+
+
+class WorkerLostError(SpaceGroupError, ConnectionError):
+    """A worker process that died, and whose job can't go on by itself."""
+
+
+class SchedulerLostError(SpaceGroupError, ConnectionError):
+    """A scheduler that can't be reached, or that went away during a job."""

@@ -1,0 +1,376 @@
+"""Jobs on dask workers: one local process that stays warm, or a cluster at an address.
+
+The local scheduler lives in this process and listens on the loopback address alone, as
+its worker does; there is no dashboard unless it is asked for. A remote scheduler is
+reached as the user's dask configuration says, over TLS where that has it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+import uuid
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError as AsyncCancelledError
+from typing import Any
+
+from ..errors import SchedulerLostError, WorkerLostError
+from .cancel import CancelToken
+from .dask_worker import MESSAGES, Begun, pack, run_on_worker, run_piece, stop_name, unpack
+from .events import Done, Event, Failed, Log
+from .task import Priority, Task
+
+_log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.05
+"""How long an executor waits between two looks for events."""
+
+GRACE_SECONDS = 3.0
+"""How long a scheduler may be out of reach before the job is given up."""
+
+CONNECT_SECONDS = 10.0
+
+CANCEL_SECONDS = 60.0
+"""How long a cancelled job may take for its last batch before it is left behind."""
+
+THREADS = 4
+"""Threads of the local worker: live, classify and train at once; they share one device."""
+
+GPU = "GPU"
+"""Name of the dask resource that workers with a GPU announce."""
+
+GPU_SHARE = 0.01
+"""Of that resource: it chooses the worker; the turns in it choose the job."""
+
+
+class DaskExecutor:
+    """Runs jobs on dask workers.
+
+    Parameters
+    ----------
+    address
+        Of a scheduler, ``tcp://…`` or ``tls://…``; None starts one worker here when the
+        first job comes.
+    workers
+        Number of local processes.
+    dashboard
+        Whether the local scheduler shows dask's dashboard, on the loopback address.
+    preload
+        Modules that a local worker imports as soon as it is up, to be warm.
+
+    Raises
+    ------
+    SchedulerLostError
+        On first use, if there is no scheduler at the address.
+    """
+
+    shares_memory = False
+
+    def __init__(
+        self,
+        address: str | None = None,
+        *,
+        workers: int = 1,
+        dashboard: bool = False,
+        preload: tuple[str, ...] = (),
+    ) -> None:
+        self.address = address
+        self._workers = workers
+        self._dashboard = dashboard
+        self._preload = preload
+        self._lock = threading.Lock()
+        self._cluster: Any = None
+        self._client: Any = None
+
+    @property
+    def client(self) -> Any:
+        """Return the ``distributed.Client``, connected; it starts the worker if need be."""
+        with self._lock:
+            if self._client is None or self._client.status in ("closing", "closed"):
+                self._connect()
+            return self._client
+
+    @property
+    def is_warm(self) -> bool:
+        """Return whether the worker runs already."""
+        return self._client is not None
+
+    def close(self) -> None:
+        """Leave the scheduler, and end it and its workers where they were started here."""
+        with self._lock:
+            client, self._client = self._client, None
+            cluster, self._cluster = self._cluster, None
+        if client is not None:
+            client.close(timeout=5)
+        if cluster is not None:
+            cluster.close(timeout=10)
+
+    def run(self, task: Task, cancel: CancelToken | None = None) -> Iterator[Event]:
+        """Run a job on a worker and stream its events; see :class:`~.executor.Executor`.
+
+        A worker that dies is told as a ``Log`` event where the job goes on by itself. The
+        last event is a ``Failed`` with a :class:`WorkerLostError` or a
+        :class:`SchedulerLostError` where it does not.
+        """
+        from distributed import Event as Flag
+        from distributed import Queue
+
+        token = CancelToken() if cancel is None else cancel
+        client = self.client
+        channel = f"nsg-{task.name}-{uuid.uuid4().hex}"
+        inbox = Queue(channel, client=client, maxsize=MESSAGES)
+        future = client.submit(
+            run_on_worker, pack(task), task.name, channel, key=f"{channel}-run", pure=False,
+            priority=int(task.priority), resources=self._resources(client, task.uses_device),
+        )  # fmt: skip
+        is_over = False
+        try:
+            for event in self._events(client, inbox, channel, future, token):
+                is_over = isinstance(event, Done | Failed)
+                yield event
+                if is_over:
+                    return
+        finally:
+            if client.status == "running":
+                if not is_over:
+                    Flag(stop_name(channel), client=client).set()
+                inbox.close()
+                future.release()
+
+    def _events(
+        self, client: Any, inbox: Any, channel: str, future: Any, token: CancelToken
+    ) -> Iterator[Event]:
+        from distributed import Event as Flag
+        from distributed.protocol.pickle import loads
+
+        watch = _Watch(client)
+        hurry = threading.Event()
+        token.on_cancel(hurry.set)
+        cancelled_at = 0.0
+        while True:
+            if token.is_cancelled and not cancelled_at and watch.is_connected:
+                cancelled_at = time.monotonic()
+                Flag(stop_name(channel), client=client).set()
+            was_over = future.status != "pending"
+            packed: list[bytes] = []
+            if watch.is_connected:
+                try:
+                    # Without a timeout: the scheduler would log each one as an error.
+                    packed = [piece for message in inbox.get(batch=True) for piece in message]
+                except (OSError, RuntimeError, KeyError, AsyncCancelledError) as error:
+                    _log.info("the scheduler does not answer: %s", error)
+            for piece in packed:
+                event = loads(piece)
+                if not isinstance(event, Begun):
+                    yield event
+                elif event.is_again:
+                    yield Log("The worker process died; its job was started again")
+            if packed:
+                continue
+            if (lost := watch.problem()) is not None:
+                yield Failed(lost)
+                return
+            if was_over and watch.is_connected:
+                yield Failed(_why_over(future))
+                return
+            if cancelled_at and time.monotonic() - cancelled_at > CANCEL_SECONDS:
+                return
+            if cancelled_at:
+                time.sleep(POLL_SECONDS)
+            else:
+                hurry.wait(POLL_SECONDS)
+
+    def spread(
+        self,
+        function: Callable[..., Any],
+        pieces: Iterable[tuple[Any, ...]],
+        *,
+        shared: tuple[Any, ...] = (),
+        priority: Priority = Priority.BATCH,
+        cancel: CancelToken | None = None,
+    ) -> Iterator[Any]:
+        """Run a function over pieces; see :class:`~.executor.Executor`.
+
+        dask does a piece again whose worker died, and no other.
+
+        Raises
+        ------
+        WorkerLostError
+            If workers die again and again.
+        SchedulerLostError
+            If the scheduler goes away.
+        """
+        client = self.client
+        token = CancelToken() if cancel is None else cancel
+        group = f"nsg-{uuid.uuid4().hex}"
+        resources = self._resources(client, True)
+        common = {"pure": False, "resources": resources, "priority": int(priority)}
+        # Results of tasks, not scattered data: those would be lost with a worker.
+        held = [
+            _submit(client, unpack, pack(value), key=f"{group}-shared-{i}", **common)
+            for i, value in enumerate(shared)
+        ]
+        ahead: deque[Any] = deque()
+        limit = sum(client.nthreads().values()) + 2
+        iterator = enumerate(pieces)
+        watch = _Watch(client)
+        try:
+            while not token.is_cancelled:
+                while len(ahead) < limit and (item := next(iterator, None)) is not None:
+                    number, piece = item
+                    ahead.append(
+                        _submit(
+                            client, run_piece, pack((function, piece)), *held,
+                            key=f"{group}-{number}", **common,
+                        )
+                    )  # fmt: skip
+                if not ahead:
+                    return
+                future = ahead[0]
+                if not _finished(future, token, watch):
+                    return
+                yield _result(future, watch)
+                ahead.popleft()
+        finally:
+            if client.status == "running":
+                client.cancel([*ahead, *held], force=True)
+
+    def _connect(self) -> None:
+        from distributed import Client
+
+        try:
+            if self.address is not None:
+                self._client = Client(self.address, timeout=CONNECT_SECONDS, set_as_default=False)
+                return
+            self._cluster = self._cluster or self._start()
+            self._client = Client(self._cluster, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError) as error:
+            where = self.address or "this machine"
+            raise SchedulerLostError(
+                f"no dask scheduler at {where} ({error}); start one, or leave the address out "
+                "to work on this machine"
+            ) from error
+        for module in self._preload:
+            self._client.submit(_import, module, pure=False, key=f"nsg-preload-{module}")
+
+    def _start(self) -> Any:
+        import dask
+        from distributed import LocalCluster
+
+        threads = str(max(1, (os.cpu_count() or 1) // self._workers))
+        kept = {
+            name: os.environ.get(name, threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+        }
+        with dask.config.set({"distributed.scheduler.worker-ttl": None}):
+            return LocalCluster(
+                n_workers=self._workers,
+                threads_per_worker=THREADS,
+                processes=True,
+                host="127.0.0.1",
+                # Port 0: 8787 may be taken, and the info pages listen somewhere anyway.
+                dashboard_address="127.0.0.1:0",
+                scheduler_kwargs={"dashboard": self._dashboard},
+                memory_limit=0,
+                env=kept,
+                silence_logs=logging.ERROR,
+            )
+
+    def _resources(self, client: Any, uses_device: bool) -> dict[str, float]:
+        """Return what makes dask choose a worker with a GPU, where workers announce one."""
+        if self.address is None or not uses_device:
+            return {}
+        workers = client.scheduler_info(n_workers=-1)["workers"].values()
+        announced = any(GPU in worker.get("resources", {}) for worker in workers)
+        return {GPU: GPU_SHARE} if announced else {}
+
+
+class _Watch:
+    """Tells a hiccup of the connection from a scheduler that is gone."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._since: float | None = None
+        self._identity = client.scheduler.addr if client.scheduler is not None else ""
+
+    @property
+    def is_connected(self) -> bool:
+        return bool(self._client.status == "running")
+
+    def problem(self) -> SchedulerLostError | None:
+        """Return what to raise, or None while all is well or may become so."""
+        if self.is_connected:
+            self._since = None
+            return None
+        now = time.monotonic()
+        self._since = self._since or now
+        if now - self._since < GRACE_SECONDS and self._client.status != "closed":
+            return None
+        return SchedulerLostError(
+            f"the dask scheduler at {self._identity} went away; what had arrived is kept: start "
+            "the scheduler and its workers again, then the job (training: with resume)"
+        )
+
+
+def _finished(future: Any, token: CancelToken, watch: _Watch) -> bool:
+    """Wait for a piece; return False on cancel."""
+    done = threading.Event()
+    future.add_done_callback(lambda _: done.set())
+    while not done.wait(POLL_SECONDS):
+        if token.is_cancelled:
+            return False
+        if (lost := watch.problem()) is not None:
+            raise lost
+    return True
+
+
+def _result(future: Any, watch: _Watch) -> Any:
+    """Return the answer of a piece that is done; a lost connection is told as such."""
+    while True:
+        if watch.is_connected:
+            if future.status == "finished":
+                try:
+                    return future.result(timeout=CANCEL_SECONDS)
+                except OSError as error:  # of the connection: the piece has an answer
+                    _log.info("the scheduler does not answer: %s", error)
+            elif future.status != "pending":
+                raise _why_over(future)
+        if (lost := watch.problem()) is not None:
+            raise lost
+        time.sleep(POLL_SECONDS)
+
+
+def _why_over(future: Any) -> BaseException:
+    """Return the error of a task that ended without its last event."""
+    from distributed import KilledWorker
+
+    if future.status in ("cancelled", "lost"):
+        return SchedulerLostError(
+            "the scheduler forgot this job, probably because it was started again; what had "
+            "arrived is kept: start the job again"
+        )
+    error = future.exception() if future.status == "error" else None
+    if isinstance(error, KilledWorker):
+        return WorkerLostError(
+            "the worker process died again and again during this job; its memory may be too "
+            "small: use smaller batches, then start the job again"
+        )
+    if isinstance(error, BaseException):
+        return error
+    return WorkerLostError("the job ended on its worker without a result; start it again")
+
+
+def _submit(client: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+    with warnings.catch_warnings():
+        # Patterns travel with their piece: that is what makes a lost one easy to do again.
+        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
+        return client.submit(function, *arguments, **options)
+
+
+def _import(module: str) -> None:
+    from importlib import import_module
+
+    import_module(module)
