@@ -181,11 +181,9 @@ class CubicIndexer:
         """
         views, turns = self._views(images, centers)
         reduced = functional.normalize(views - views.mean(1, keepdim=True), dim=1) @ self.basis
-        found = [
-            (part @ self.dictionary.mT).square_().reshape(len(part), -1, self.components).sum(-1)
-            for part in reduced.split(64)
-        ]
-        scores, best = torch.cat(found).topk(count, 1)
+        fits = (reduced @ self.dictionary.mT).square_()
+        scores = fits.reshape(len(images), len(self.rotations), self.components).sum(-1)
+        scores, best = scores.topk(count, 1)
         return self.rotations[best] @ turns[:, None], scores
 
     def index(self, images: Tensor, centers: Tensor) -> tuple[Tensor, Tensor]:
@@ -208,11 +206,12 @@ class CubicIndexer:
             shape ``(n,)``.
         """
         found = []
-        # So many patterns at once as processor caches like.
-        for part, places in zip(images.split(32), centers.split(32), strict=True):
+        # So many patterns at once as processor caches like, or fill a GPU.
+        size = 32 if images.device.type == "cpu" else 1024
+        for part, places in zip(images.split(size), centers.split(size), strict=True):
             rotations, scores = self._index(part, places, QUICK)
             poor = (scores < POOR_SCORE).nonzero()[:, 0]
-            for few in poor.split(8) if len(poor) else ():
+            for few in poor.split(size // 4) if len(poor) else ():
                 again, better = self._index(part[few], places[few], THOROUGH)
                 is_better = better > scores[few]
                 rotations[few] = torch.where(is_better[:, None, None], again, rotations[few])
