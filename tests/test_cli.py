@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -33,9 +34,6 @@ class FakeMap:
         assert level == "space_group"
         return [ROW]
 
-    def save(self, path: Path) -> None:
-        path.write_bytes(b"map")
-
 
 @dataclass
 class FakeReport:
@@ -61,6 +59,12 @@ class FakeWorkflows:
 
     def classify(self, *args, **kwargs):
         self._record("classify", args, kwargs)
+        kwargs["out"].write_bytes(b"map")
+        return FakeMap()
+
+    def follow(self, *args, **kwargs):
+        self._record("follow", args, kwargs)
+        kwargs["out"].write_bytes(b"map")
         return FakeMap()
 
     def map_report(self, result):
@@ -98,7 +102,11 @@ def test_classify_passes_everything_on_and_writes_both_files(workflows, tmp_path
     )
     assert status == 0
     assert workflows.calls == [
-        ("classify", (Path("scan.h5"), "ebsd-cubic"), {"device": "cpu", "batch_size": 32})
+        (
+            "classify",
+            (Path("scan.h5"), "ebsd-cubic"),
+            {"device": "cpu", "batch_size": 32, "out": out},
+        )
     ]
     assert sorted(p.name for p in tmp_path.iterdir()) == ["map.h5", "report.json"]
     assert json.loads(report.read_text()) == {"scan": "nickel"}
@@ -111,7 +119,56 @@ def test_classify_passes_everything_on_and_writes_both_files(workflows, tmp_path
 
 def test_classify_leaves_the_device_to_the_library(workflows, tmp_path):
     assert cli.main(["classify", "s", "--model", "m", "--out", str(tmp_path / "a.h5")]) == 0
-    assert workflows.calls[0][2] == {"device": "auto", "batch_size": 256}
+    out = tmp_path / "a.h5"
+    assert workflows.calls[0][2] == {"device": "auto", "batch_size": 256, "out": out}
+
+
+def test_classify_may_be_told_where_the_pattern_center_is(workflows, tmp_path, capsys):
+    arguments = ["classify", "s", "--model", "m", "--out", str(tmp_path / "a.h5")]
+    center = ["--pattern-center", "0.5", "0.3", "0.6"]
+    assert cli.main([*arguments, *center, "--anew"]) == 0
+    assert workflows.calls[0][2]["pattern_center"] == (0.5, 0.3, 0.6)
+    assert workflows.calls[0][2]["anew"]
+    assert cli.main([*arguments, "--like", "live.h5"]) == 0
+    assert workflows.calls[1][2]["like"] == Path("live.h5")
+    assert cli.main([*arguments, *center, "--like", "live.h5"]) == 2
+    assert "give one" in capsys.readouterr().err
+
+
+def test_follow_passes_everything_on(workflows, tmp_path, capsys):
+    out = tmp_path / "map.h5"
+    arguments = ["follow", "scan.up2", "--model", "ebsd-cubic", "--out", str(out)]
+    assert cli.main([*arguments, "--until-idle", "30", "--if-behind", "sample"]) == 0
+    (name, args, kwargs) = workflows.calls[0]
+    assert (name, args) == ("follow", (Path("scan.up2"), "ebsd-cubic"))
+    assert not kwargs.pop("cancel").is_cancelled
+    assert kwargs == {
+        "out": out,
+        "until_idle": 30.0,
+        "if_behind": "sample",
+        "device": "auto",
+        "batch_size": 256,
+        "scan_shape": None,
+        "scan_order": "raster",
+    }
+    assert "Fm-3m (225)" in capsys.readouterr().out
+    assert cli.main([*arguments, "--until-idle", "-1"]) == 2
+    assert cli.main([*arguments, "--if-behind", "panic"]) == 2
+
+
+def test_the_first_interrupt_ends_following_with_a_map(workflows, tmp_path, capsys):
+    out = tmp_path / "map.h5"
+
+    def follow(*_, cancel, out, **__):
+        signal.raise_signal(signal.SIGINT)
+        assert cancel.is_cancelled
+        out.write_bytes(b"map")
+        return FakeMap()
+
+    workflows.follow = follow
+    assert cli.main(["follow", "s.up2", "--model", "m", "--out", str(out)]) == 0
+    assert "stopping; the map is saved" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize(
@@ -266,7 +323,7 @@ def test_the_verbs_are_those_of_the_design(capsys):
         cli.main(["--help"])
     assert stop.value.code == 0
     text = capsys.readouterr().out
-    for verb in ("demo", "classify", "simulate", "train", "evaluate", "models"):
+    for verb in ("demo", "classify", "follow", "simulate", "train", "evaluate", "models"):
         assert f"\n    {verb} " in text
 
 

@@ -19,6 +19,7 @@ _NAMES = {
     "CancelledError": "errors",
     "ClassifySpec": "config",
     "EvaluateSpec": "config",
+    "FollowSpec": "config",
     "MissingPartError": "errors",
     "ModelError": "errors",
     "PatternScan": "patterns",
@@ -35,6 +36,7 @@ _NAMES = {
     "classify": "workflows",
     "demo": "workflows",
     "evaluate": "workflows",
+    "follow": "workflows",
     "list_models": "models",
     "load_map": "infer",
     "load_model": "models",
@@ -52,6 +54,7 @@ _ROOMS = (
     "models",
     "patterns",
     "simulate",
+    "stream",
     "workflows",
 )
 

@@ -8,10 +8,11 @@ from . import (
     models,
     patterns,
     simulate,
+    stream,
     workflows,
 )
 from ._version import __version__
-from .config import ClassifySpec, EvaluateSpec, SimulateSpec, TrainSpec
+from .config import ClassifySpec, EvaluateSpec, FollowSpec, SimulateSpec, TrainSpec
 from .crystal import Phase
 from .errors import (
     CancelledError,
@@ -27,13 +28,14 @@ from .infer import SpaceGroupMap, load_map
 from .jobs import CancelToken
 from .models import check_model, list_models, load_model
 from .patterns import PatternScan, read
-from .workflows import classify, demo, evaluate, train
+from .workflows import classify, demo, evaluate, follow, train
 
 __all__ = [
     "CancelToken",
     "CancelledError",
     "ClassifySpec",
     "EvaluateSpec",
+    "FollowSpec",
     "MissingPartError",
     "ModelError",
     "PatternScan",
@@ -54,6 +56,7 @@ __all__ = [
     "demo",
     "errors",
     "evaluate",
+    "follow",
     "infer",
     "jobs",
     "learn",
@@ -64,6 +67,7 @@ __all__ = [
     "patterns",
     "read",
     "simulate",
+    "stream",
     "train",
     "workflows",
 ]

@@ -8,6 +8,7 @@ from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
+from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
@@ -22,6 +23,7 @@ __all__ = [
     "EbsdOutput",
     "EvaluateSpec",
     "FaultSpec",
+    "FollowSpec",
     "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",

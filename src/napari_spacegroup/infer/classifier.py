@@ -314,13 +314,24 @@ def _header(
 
 
 def _check_technique(scan: PatternScan, model: Classifier) -> Iterator[Event]:
+    yield from check_technique(scan.name, scan.technique, model)
+
+
+def check_technique(name: str, technique: str, model: Classifier) -> Iterator[Event]:
+    """Say where a scan does not tell how it was measured.
+
+    Raises
+    ------
+    ModelError
+        If the model is for another technique.
+    """
     wanted = model.card.technique
-    if scan.technique == "unknown":
-        yield Log(f"{scan.name} does not say how it was measured; taking it for {wanted}")
-    elif scan.technique != wanted:
+    if technique == "unknown":
+        yield Log(f"{name} does not say how it was measured; taking it for {wanted}")
+    elif technique != wanted:
         raise ModelError(
-            f"the scan {scan.name!r} is {scan.technique}, the model {model.card.name!r} is for "
-            f"{wanted}; choose a model for {scan.technique}"
+            f"the scan {name!r} is {technique}, the model {model.card.name!r} is for "
+            f"{wanted}; choose a model for {technique}"
         )
 
 

@@ -1,0 +1,294 @@
+"""``follow``: a scan that is still being written and a model give a map that grows."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ..config import FollowSpec
+from ..config.follow import IfBehind
+from ..errors import CancelledError, ScanError
+from ..infer.classifier import Classifier
+from ..infer.journal import Journal
+from ..infer.spacegroup_map import SpaceGroupMap
+from ..jobs import CancelToken, Done, Event, Log, Prefetcher, Progress
+from ..stream import LiveSource, SourceState, open_source
+from .classify_scan import as_model, view_of_map
+from .live_session import Heard, LiveSession
+from .live_status import LiveStatus, MapBegun
+
+FollowEvent: TypeAlias = Event | LiveStatus | MapBegun
+
+STATUS_SECONDS = 0.25
+POLL_SECONDS = 0.02
+"""How long to wait after a poll that brought nothing."""
+MOST_WAIT_SECONDS = 0.1
+"""The same when nothing has come for long."""
+LONGEST_STEP = 0.5
+"""Most that one poll adds to the idle time [s], so that a held or sleeping follower does not
+take its own absence for the end of the scan."""
+
+__all__ = ["FollowEvent", "LiveStatus", "MapBegun", "follow", "follow_events"]
+
+
+def follow(
+    source: LiveSource | str | Path,
+    model: Classifier | str | Path,
+    *,
+    out: str | Path | None = None,
+    until_idle: float | None = None,
+    if_behind: IfBehind = "catch_up",
+    device: str | None = None,
+    batch_size: int = 256,
+    pattern_center: tuple[float, float, float] | None = None,
+    like: SpaceGroupMap | str | Path | None = None,
+    scan_shape: tuple[int, int] | None = None,
+    scan_order: str = "raster",
+    anew: bool = False,
+    cancel: CancelToken | None = None,
+    is_paused: Callable[[], bool] | None = None,
+    on_event: Callable[[FollowEvent], None] | None = None,
+) -> SpaceGroupMap:
+    """Return the map of a scan that is still being written.
+
+    Ends when the scan is complete, another scan takes its place, nothing came for
+    ``until_idle`` seconds, or somebody cancels. Each of these ends gives a map; pixels that
+    never got a pattern are ``MISSING`` in it. The map is the one of
+    :func:`~.classify_scan.classify` if both look at the patterns alike: see ``like`` there.
+
+    With ``out`` the map is saved at the end, and until then each finished chunk stands in
+    ``out.partial``: the same call again goes on where a killed one stopped.
+
+    Parameters
+    ----------
+    source
+        A file or folder that need not exist yet, or any
+        :class:`~napari_spacegroup.stream.LiveSource`.
+    model
+        A model, its bundled name, or its folder.
+    out
+        Where to save the map, whole or not at all.
+    until_idle
+        End when nothing new came for this long [s]; None waits for ever.
+    if_behind
+        What to do when patterns come faster than they are classified. ``"catch_up"``: all
+        of them in their order, later. ``"sample"``: some of the newest, and the rest at
+        the end, by reading the scan again.
+    device, batch_size, pattern_center, like, anew
+        As for :func:`~.classify_scan.classify`. Without a given center it is decided once,
+        from the first patterns.
+    scan_shape, scan_order
+        Where the file does not say them; see :func:`~napari_spacegroup.stream.open_source`.
+    cancel
+        Ends within one batch, with what is there.
+    is_paused
+        Asked before each poll; while it says True nothing is read.
+    on_event
+        Called with each event of :func:`follow_events`.
+
+    Raises
+    ------
+    ScanError
+        If nothing came within ``until_idle``, the path can't be followed, or another scan
+        stands there than the one that the unfinished map was made from.
+    ModelError
+        If there is no such model, or it is for another technique.
+    SpecError
+        If a number makes no sense.
+    ResultError
+        If ``out`` can't be written, another process works on it, or its unfinished map was
+        made with another model or by ``classify``.
+    CancelledError
+        If it was cancelled before the first pattern came.
+
+    Examples
+    --------
+    >>> result = follow("scan.up2", "ebsd-cubic", out="map.h5", until_idle=30)  # doctest: +SKIP
+    """
+    events = follow_events(
+        source,
+        as_model(model, device),
+        out=out,
+        until_idle=until_idle,
+        if_behind=if_behind,
+        device=device,
+        batch_size=batch_size,
+        pattern_center=pattern_center,
+        like=None if like is None else view_of_map(like),
+        scan_shape=scan_shape,
+        scan_order=scan_order,
+        anew=anew,
+        cancel=cancel,
+        is_paused=is_paused,
+    )
+    with contextlib.closing(events):
+        for event in events:
+            if on_event is not None:
+                on_event(event)
+            if isinstance(event, Done):
+                result: SpaceGroupMap = event.result
+                return result
+    raise CancelledError("following ended before it had a map; start it again")
+
+
+def follow_events(
+    source: LiveSource | str | Path,
+    model: Classifier,
+    *,
+    out: str | Path | None = None,
+    until_idle: float | None = None,
+    if_behind: IfBehind = "catch_up",
+    device: str | None = None,
+    batch_size: int = 256,
+    pattern_center: tuple[float, float, float] | None = None,
+    like: Mapping[str, Any] | None = None,
+    scan_shape: tuple[int, int] | None = None,
+    scan_order: str = "raster",
+    anew: bool = False,
+    cancel: CancelToken | None = None,
+    is_paused: Callable[[], bool] | None = None,
+) -> Generator[FollowEvent, None, None]:
+    """Follow a scan, and tell what happens; takes and raises what :func:`follow` does.
+
+    Yields
+    ------
+    event
+        ``MapBegun`` when the shape of the map is known and whenever it changes, a
+        ``Partial`` per piece (one that comes again replaces the first), ``LiveStatus`` and
+        ``Progress`` four times a second, ``Log`` where a person should know something, at
+        last a ``Done`` with the map, which is saved by then.
+    """
+    spec = FollowSpec.from_mapping(
+        {
+            "model": model.card.name,
+            "batch_size": batch_size,
+            "device": device or "auto",
+            "pattern_center": pattern_center,
+            "until_idle": until_idle,
+            "if_behind": if_behind,
+            "scan_shape": scan_shape,
+            "scan_order": scan_order,
+        },
+        "follow",
+    )
+    token = CancelToken() if cancel is None else cancel
+    is_path = isinstance(source, str | Path)
+    path = Path(source) if isinstance(source, str | Path) else getattr(source, "path", None)
+    if isinstance(source, str | Path):
+        options: dict[str, Any] = {"order": spec.scan_order}
+        if scan_shape is not None:
+            options["scan_shape"] = spec.scan_shape
+        live: LiveSource = open_source(source, **options)
+    else:
+        live = source
+    with contextlib.ExitStack() as stack:
+        if is_path:
+            stack.callback(live.close)
+        journal = None if out is None else stack.enter_context(Journal(out, anew=anew))
+        if device is not None:
+            model = model.to(device)
+        session = LiveSession(
+            model, spec, path=path, like=like, pattern_center=pattern_center, journal=journal
+        )
+        yield from _watch(session, live, spec, token, is_paused)
+        yield from session.finish(at_once=token.is_cancelled)
+        restart = getattr(live, "restart", None)
+        if session.left_out and restart is not None and not token.is_cancelled:
+            yield Log(f"Coming back to {session.left_out} patterns that were left out to keep up")
+            restart()
+            session.come_back()
+            yield from _watch(session, live, spec, token, is_paused)
+            yield from session.finish(at_once=token.is_cancelled)
+        _check_begun(session, path, spec, token)
+        result = session.conclude()
+        yield from session.remarks()
+        if out is not None and journal is not None:
+            result.save(out)
+            journal.discard()
+        yield session.status()
+        yield Done(result, is_cancelled=token.is_cancelled)
+
+
+def _check_begun(
+    session: LiveSession, path: Path | None, spec: FollowSpec, token: CancelToken
+) -> None:
+    if session.has_begun:
+        return
+    if token.is_cancelled:
+        raise CancelledError("stopped before the first pattern came; nothing is lost")
+    where = "the source" if path is None else str(path)
+    said = f" ({session.message})" if session.message else ""
+    wait = "" if spec.until_idle is None else f" within {spec.until_idle:g} s"
+    raise ScanError(
+        f"no pattern came from {where}{wait}{said}; check the path, and that the scan runs"
+    )
+
+
+def _watch(
+    session: LiveSession,
+    source: LiveSource,
+    spec: FollowSpec,
+    token: CancelToken,
+    is_paused: Callable[[], bool] | None,
+) -> Iterator[FollowEvent]:
+    """Take in what comes until the scan is over."""
+    wake = threading.Event()
+    forget = token.on_cancel(wake.set)
+    idle, last = 0.0, time.monotonic()
+    told = 0.0
+    try:
+        reader = _heard(source, session, token, wake, is_paused)
+        with Prefetcher(reader, depth=2, cancel=token) as arrivals:
+            for heard in arrivals:
+                yield from session.take(heard, token)
+                now = time.monotonic()
+                came = heard.arrival is not None and heard.arrival.count > 0
+                waits = heard.is_paused or came
+                idle = 0.0 if waits else idle + min(now - last, LONGEST_STEP)
+                last = now
+                if now - told >= STATUS_SECONDS:
+                    told = now
+                    status = session.status()
+                    yield status
+                    yield Progress(status.shown, status.total, "Following")
+                if token.is_cancelled or session.is_over:
+                    return
+                if spec.until_idle is not None and idle >= spec.until_idle:
+                    yield Log(
+                        f"Nothing new came for {spec.until_idle:g} s: taking this for the end"
+                    )
+                    return
+    finally:
+        forget()
+        wake.set()
+
+
+def _heard(
+    source: LiveSource,
+    session: LiveSession,
+    token: CancelToken,
+    wake: threading.Event,
+    is_paused: Callable[[], bool] | None,
+) -> Iterator[Heard]:
+    """Ask the source again and again; runs on the reader's thread."""
+    source.open()
+    asked = time.monotonic()
+    pause = POLL_SECONDS
+    while not token.is_cancelled:
+        if is_paused is not None and is_paused():
+            yield Heard(None, None, time.monotonic(), is_paused=True)
+            wake.wait(MOST_WAIT_SECONDS)
+            continue
+        before, asked = asked, time.monotonic()
+        arrival = source.poll(session.most_patterns)
+        # What came in this poll was written after the one before, or is told as backlog.
+        yield Heard(arrival, source.info, before)
+        if arrival.state in (SourceState.ENDED, SourceState.REPLACED):
+            return
+        pause = POLL_SECONDS if arrival.count else min(1.05 * pause, MOST_WAIT_SECONDS)
+        if not arrival.count:
+            wake.wait(pause)

@@ -1,0 +1,71 @@
+"""The map of a followed scan before its first pixel, and where it says it comes from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..config import FollowSpec
+from ..infer.classifier import Classifier
+from ..infer.provenance import now, versions
+from ..infer.spacegroup_map import SpaceGroupMap
+from ..stream import ScanInfo
+
+
+def empty_live_map(
+    shape: tuple[int, int], info: ScanInfo | None, model: Classifier, name: str
+) -> SpaceGroupMap:
+    """Return a map of a shape with every pixel pending, with what the source knows."""
+    return SpaceGroupMap.empty(
+        shape,
+        model.classes,
+        step=None if info is None else info.step,
+        step_unit="" if info is None else info.step_unit,
+        model_name=model.card.name,
+        scan_name=name,
+        equivalence_sets=model.card.equivalence_sets,
+    )
+
+
+def live_provenance(
+    info: ScanInfo, model: Classifier, spec: FollowSpec, name: str, path: Path | None
+) -> dict[str, Any]:
+    """Return where a map comes from; shape and fingerprint are known at its end."""
+    return {
+        "spec": spec.model_dump(mode="json", exclude_none=True),
+        "seed": None,  # nothing here is random
+        "created": now(),
+        "versions": versions(),
+        "device": str(model.device),
+        "model": {
+            "name": model.card.name,
+            "sha256": model.card.sha256,
+            "package_version": model.card.package_version,
+        },
+        "scan": {
+            "name": name,
+            "path": None if path is None else str(path),
+            "technique": info.technique,
+            "dtype": str(info.dtype),
+        },
+    }
+
+
+def pattern_shape_of(info: ScanInfo | None) -> tuple[int, ...]:
+    """Return the shape of a pattern, or nothing where nobody knows."""
+    return () if info is None else info.pattern_shape
+
+
+def copy_of(result: SpaceGroupMap) -> SpaceGroupMap:
+    """Return a map that does not change when the other one grows."""
+    return SpaceGroupMap(
+        result.probabilities.copy(),
+        result.status.copy(),
+        result.classes,
+        step=result.step,
+        step_unit=result.step_unit,
+        model_name=result.model_name,
+        scan_name=result.scan_name,
+        equivalence_sets=result.equivalence_sets,
+        provenance=result.provenance,
+    )

@@ -1,0 +1,390 @@
+"""One followed scan: from what a source says to pieces of a map.
+
+Waits for enough patterns to decide how they are looked at, lays the map out (and anew when
+the scan turns out to be larger), and keeps the books that a person wants to see.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import FollowSpec
+from ..infer.centers import CenterFinder
+from ..infer.classifier import Classifier, batch_of, check_technique
+from ..infer.journal import Journal, JournalHeader, Record
+from ..infer.live import LiveMap
+from ..infer.pixel_status import status_remarks
+from ..infer.provenance import as_plain
+from ..infer.spacegroup_map import SpaceGroupMap
+from ..infer.view import PatternView, note_view, restored_view, view_of_first
+from ..jobs import CancelToken, Event, Log, Partial
+from ..stream import Arrival, ScanInfo, SourceState
+from .live_layout import copy_of, empty_live_map, live_provenance, pattern_shape_of
+from .live_status import LiveStatus, MapBegun, Meter
+
+_log = logging.getLogger(__name__)
+
+SHOW_AFTER = 0.1
+"""How long new patterns may wait for their chunk to become whole before they are shown [s]."""
+
+FIRST, FIRST_SECONDS = 24, 0.3
+"""How many patterns the screen is looked for in, and how long to wait for so many [s]."""
+
+FIRST_FOR_CENTER, FIRST_SECONDS_FOR_CENTER = 480, 3.0
+"""The same where the pattern center is looked for: it wants more than one grain."""
+
+LINE = 4096
+"""Pixels of a first map of a scan whose shape nobody knows."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What one poll said.
+
+    Parameters
+    ----------
+    arrival, info
+        Of the source; None while it is paused.
+    came
+        When the patterns may have been written at the earliest [s].
+    is_paused
+        Whether the source was not asked.
+    """
+
+    arrival: Arrival | None
+    info: ScanInfo | None
+    came: float
+    is_paused: bool = False
+
+
+class LiveSession:
+    """What is known of one followed scan.
+
+    Parameters
+    ----------
+    model
+        The network.
+    spec
+        What was asked.
+    path
+        What is followed, or None.
+    like
+        How the patterns of another map were looked at.
+    pattern_center
+        A given one, or None.
+    journal
+        Where finished chunks go, or None.
+    """
+
+    def __init__(
+        self,
+        model: Classifier,
+        spec: FollowSpec,
+        *,
+        path: Path | None,
+        like: Mapping[str, Any] | None,
+        pattern_center: tuple[float, float, float] | None,
+        journal: Journal | None,
+    ) -> None:
+        self.model, self.spec, self.path = model, spec, path
+        self.message = ""
+        self.is_over = False
+        self.most_patterns = 256
+        self._like, self._center, self._journal = like, pattern_center, journal
+        self._started = time.monotonic()
+        self._first: list[tuple[NDArray[np.int64], NDArray[Any], float]] = []
+        self._lost: list[NDArray[np.int64]] = []
+        self._live: LiveMap | None = None
+        self._info: ScanInfo | None = None
+        self._state = SourceState.WAITING
+        self._backlog = 0
+        self._top = -1
+        self._withheld: Counter[str] = Counter()
+        self._said: set[str] = set()
+        self._meter = Meter()
+
+    @property
+    def has_begun(self) -> bool:
+        """Return whether there is a map."""
+        return self._live is not None
+
+    @property
+    def name(self) -> str:
+        """Return what to call the scan."""
+        return "live scan" if self.path is None else self.path.stem
+
+    @property
+    def left_out(self) -> int:
+        """Return how many patterns were left out to keep up."""
+        return 0 if self._live is None else self._live.counts.left_out
+
+    def take(self, heard: Heard, token: CancelToken) -> Iterator[Event | MapBegun]:
+        """Take in what a poll said."""
+        arrival = heard.arrival
+        if arrival is not None:
+            yield from self._listen(arrival)
+            self._info = heard.info
+            self._take_patterns(arrival, heard.came)
+        if self._live is None and self._has_enough():
+            yield from self._begin()
+        if self._live is None:
+            return
+        yield from self._fit()
+        count = 0 if arrival is None else arrival.count
+        for piece, came in self._live.whole():
+            yield self._shown(piece, came)
+            if token.is_cancelled:
+                return
+        if count == 0 or self._backlog == 0:
+            age = 0.0 if count == 0 else SHOW_AFTER
+            for piece, came in self._live.new(time.monotonic() - age):
+                yield self._shown(piece, came)
+                if token.is_cancelled:
+                    return
+        yield from self._journal_troubles()
+        self._meter.count(time.monotonic(), self._live.counts.read, self._live.counts.classified)
+
+    def finish(self, *, at_once: bool) -> Iterator[Event | MapBegun]:
+        """Classify what is left."""
+        if self._live is None and self._first:
+            yield from self._begin()
+            yield from self._fit()
+        if self._live is None:
+            return
+        for piece in self._live.finish(at_once=at_once):
+            if not at_once:  # whoever wants to stop gets it with the result
+                yield piece
+        yield from self._journal_troubles()
+
+    def come_back(self) -> None:
+        """Get ready to read the scan again, for the patterns that were left out."""
+        if self._live is not None:
+            self._live.reopen()
+        self.spec = self.spec.replace(if_behind="catch_up")
+        self.is_over = False
+
+    def conclude(self) -> SpaceGroupMap:
+        """Return the finished map; pixels without a pattern are marked."""
+        if self._live is None:
+            raise RuntimeError("there is no map to conclude; nothing has begun")
+        live = self._live
+        if self._info is None or self._info.scan_shape is None:
+            live.lay_out(self._empty((1, max(1, self._top + 1))), self._top + 1)
+        live.mark_missing()
+        result = live.result
+        result.provenance["seconds"] = round(time.monotonic() - self._started, 3)
+        digest = hashlib.blake2b(live.latest_checksums, digest_size=16)
+        result.provenance["scan"]["fingerprint"] = digest.hexdigest()
+        result.provenance["scan"]["shape"] = [*result.scan_shape, *pattern_shape_of(self._info)]
+        result.provenance["live"] = {
+            "state": self._state.value,
+            "withheld": dict(self._withheld),
+            "left_out": live.counts.left_out,
+        }
+        return result
+
+    def remarks(self) -> Iterator[Event]:
+        """Say what a person should know of the finished map."""
+        if self._live is None:
+            return
+        yield from map(Log, status_remarks(self._live.result.status))
+        if self.left_out:
+            yield Log(f"{self.left_out} patterns were left out to keep up and not come back to")
+        if self._withheld:
+            parts = ", ".join(f"{count} {reason}" for reason, count in self._withheld.items())
+            yield Log(f"patterns that were not trusted: {parts}")
+
+    def status(self) -> LiveStatus:
+        """Return how it stands."""
+        live = self._live
+        read_rate, classified_rate = self._meter.rates
+        total = 0
+        if self._info is not None and self._info.scan_shape is not None:
+            total = self._info.scan_shape[0] * self._info.scan_shape[1]
+        waiting = sum(len(indices) for indices, _, _ in self._first)
+        return LiveStatus(
+            self._state.value,
+            self.message,
+            waiting if live is None else live.counts.read,
+            0 if live is None else live.counts.classified,
+            0 if live is None else live.counts.final,
+            total,
+            read_rate,
+            classified_rate,
+            self._backlog,
+            self.left_out,
+            self._meter.latency(0.5),
+            self._meter.latency(0.99),
+            self._withheld.total(),
+        )
+
+    def _listen(self, arrival: Arrival) -> Iterator[Event]:
+        self._state, self.message = arrival.state, arrival.message
+        is_full = arrival.count >= self.most_patterns
+        self._backlog = max(arrival.backlog, arrival.count if is_full else 0)
+        for entry in arrival.withheld:
+            self._withheld[entry.reason.value] += 1
+        for entry in arrival.withheld:
+            if entry.reason.value not in self._said:
+                self._said.add(entry.reason.value)
+                yield Log(entry.message)
+        loud = (SourceState.VANISHED, SourceState.DAMAGED, SourceState.REPLACED)
+        if arrival.state in loud and arrival.message and arrival.message not in self._said:
+            self._said.add(arrival.message)
+            yield Log(arrival.message)
+        self.is_over = arrival.state in (SourceState.ENDED, SourceState.REPLACED)
+
+    def _take_patterns(self, arrival: Arrival, came: float) -> None:
+        lost = [w.index for w in arrival.withheld if w.index >= 0]
+        if lost:
+            self._lost.append(np.array(sorted(set(lost)), dtype=np.int64))
+        if arrival.count:
+            self._top = max(self._top, int(arrival.indices.max()))
+            self._first.append((arrival.indices, arrival.patterns, came))
+
+    def _has_enough(self) -> bool:
+        count = sum(len(indices) for indices, _, _ in self._first)
+        if not count:
+            return False
+        finds = isinstance(self.model, CenterFinder) and self.model.needs_pattern_center
+        is_given = self._center is not None or self._like is not None
+        is_given |= self._journal is not None and self._journal.header is not None
+        least, seconds = FIRST, FIRST_SECONDS
+        if finds and not is_given:
+            least, seconds = FIRST_FOR_CENTER, FIRST_SECONDS_FOR_CENTER
+        if self._info is not None and self._info.n_patterns is not None:
+            least = min(least, self._info.n_patterns)
+        waited = time.monotonic() - self._first[0][2]
+        return self.is_over or count >= least or waited > seconds
+
+    def _begin(self) -> Iterator[Event | MapBegun]:
+        info = self._info
+        if info is None:
+            return
+        yield from check_technique(self.name, info.technique, self.model)
+        chunk = batch_of(info.pattern_shape, self.spec.batch_size)
+        key = self.model.card.sha256 or self.model.card.name
+        request = as_plain({"pattern_center": self._center, "like": self._like})
+        identity = f"{info.pattern_shape} {info.dtype}"
+        header = JournalHeader(
+            "follow", identity, key, tuple(self.model.classes), chunk, request, {}
+        )
+        stored = self._like
+        if self._journal is not None and self._journal.header is not None:
+            self._journal.check(
+                verb=header.verb, scan=identity, model=key, classes=header.classes,
+                chunk=chunk, request=request,
+            )  # fmt: skip
+            stored = self._journal.header.view
+        if stored is not None:
+            view = restored_view(stored, info.static_background, info.geometry, info.pattern_shape)
+        else:
+            if isinstance(self.model, CenterFinder) and self.model.needs_pattern_center:
+                yield Log("Looking at the pattern center")
+            view = self._decide(info)
+        if view.center is not None:
+            yield Log(view.center.sentence())
+        if self._journal is not None:
+            self._journal.begin(replace(header, view=view.as_plain()))
+        shape = info.scan_shape or _line(max(LINE, self._top + 1), chunk)
+        total = None if info.scan_shape is None else shape[0] * shape[1]
+        self.most_patterns = 4 * chunk
+        self._live = LiveMap(self.model, view, self._empty(shape), chunk, total, self._write)
+        self._live.result.provenance.update(
+            live_provenance(info, self.model, self.spec, self.name, self.path)
+        )
+        note_view(self._live.result, view)
+        yield from self._recall(self._live)
+        yield MapBegun(copy_of(self._live.result))
+
+    def _decide(self, info: ScanInfo) -> PatternView:
+        indices = np.concatenate([part[0] for part in self._first])
+        patterns = np.concatenate([part[1] for part in self._first])
+        return view_of_first(
+            patterns[np.argsort(indices, kind="stable")],
+            self.model,
+            static_background=info.static_background,
+            geometry=info.geometry,
+            pattern_center=self._center,
+            name=self.name,
+        )
+
+    def _recall(self, live: LiveMap) -> Iterator[Event]:
+        if self._journal is None:
+            return
+        records: dict[int, Record] = {}
+        for record in self._journal.records():
+            known = records.get(record.start)
+            if known is None or not known.is_final or record.is_final:
+                records[record.start] = record
+        if not records:
+            return
+        last = max(start + len(record.status) for start, record in records.items())
+        if last > live.result.status.size:
+            live.lay_out(self._empty(_line(last, live.chunk)), live.total)
+        for record in records.values():
+            live.recall(record)
+        count = live.result.n_done
+        yield Log(f"{count} patterns were classified before; going on with the rest")
+
+    def _fit(self) -> Iterator[MapBegun]:
+        """Lay the map out anew if the scan is larger than it, and put the patterns in."""
+        live, info = self._live, self._info
+        if live is None or info is None:
+            return
+        shape = live.result.scan_shape
+        if info.scan_shape is not None and shape != info.scan_shape:
+            shape = info.scan_shape
+        elif info.scan_shape is None and self._top >= shape[1]:
+            shape = _line(max(2 * shape[1], self._top + 1), live.chunk)
+        if shape != live.result.scan_shape:
+            total = None if info.scan_shape is None else shape[0] * shape[1]
+            live.lay_out(self._empty(shape), total)
+            yield MapBegun(copy_of(live.result))
+        for indices, patterns, came in self._first:
+            live.put(indices, patterns, came, self._sample(len(indices)))
+        self._first.clear()
+        for lost in self._lost:
+            live.give_up(lost[lost < live.result.status.size])
+        self._lost.clear()
+
+    def _sample(self, count: int) -> NDArray[np.bool_] | None:
+        """Return which of some new patterns to classify now; None for all."""
+        chunk = self.most_patterns // 4
+        if self.spec.if_behind == "catch_up" or self._backlog <= 2 * chunk:
+            return None
+        every = -(-(count + self._backlog) // chunk)
+        keep: NDArray[np.bool_] = np.arange(count) % every == 0
+        return keep
+
+    def _shown(self, piece: Partial, came: float) -> Partial:
+        self._meter.late(time.monotonic() - came, len(piece.status))
+        return piece
+
+    def _write(self, record: Record) -> None:
+        if self._journal is not None:
+            self._journal.write(record)
+
+    def _journal_troubles(self) -> Iterator[Event]:
+        problem = "" if self._journal is None else self._journal.problem
+        if problem and problem not in self._said:
+            self._said.add(problem)
+            yield Log(problem)
+
+    def _empty(self, shape: tuple[int, int]) -> SpaceGroupMap:
+        return empty_live_map(shape, self._info, self.model, self.name)
+
+
+def _line(count: int, chunk: int) -> tuple[int, int]:
+    """Return the shape of a map without rows that has room for so many pixels, in whole chunks."""
+    return (1, -(-count // chunk) * chunk)
