@@ -49,6 +49,17 @@ def test_others_are_stored_whole(tmp_path, broken):
     torch.testing.assert_close(again.patterns, masters.patterns, atol=5e-3, rtol=0)
 
 
+def test_a_finer_grid_comes_without_aliases():
+    """Lines that the coarse grid cannot hold average out instead of beating."""
+    stripes = np.tile(np.arange(97) % 2, (97, 1))[None].astype(float)
+    gentle = np.tile(np.cos(np.linspace(0, 2 * np.pi, 97)), (97, 1))[None]
+    masters = MasterSet.from_arrays(
+        [gentle + stripes, gentle], [MasterRecord("A", 221), MasterRecord("B", 221)], size=33
+    )
+    inner = masters.patterns[:, 0, 2:-2, 2:-2].flatten(1)
+    assert torch.corrcoef(inner)[0, 1] > 0.99
+
+
 def test_both_kinds_load_together(tmp_path):
     one = made([symmetric_sheet(33, 0)])
     other = made([np.random.default_rng(0).normal(size=(1, 33, 33))])

@@ -101,8 +101,9 @@ class MasterSet:
             sheet = torch.as_tensor(np.asarray(array, dtype=np.float32))
             if sheet.shape[-1] != size:
                 sheet = functional.interpolate(
-                    sheet[None], (size, size), mode="bilinear", align_corners=True
-                )[0]
+                    sheet[None], (size, size), mode="bilinear", align_corners=True,
+                    antialias=sheet.shape[-1] > size,
+                )[0]  # fmt: skip
             sheets.append((sheet - sheet.mean()) / (sheet.std() + 1e-12))
         if not sheets:
             raise ModelError("a master set needs at least one master pattern, got none")
