@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "LiveDock": "live_dock",
     "MapDock": "map_dock",
     "PatternDock": "pattern_dock",
     "Session": "session",
@@ -21,6 +22,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "LiveDock",
     "MapDock",
     "PatternDock",
     "Session",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ..infer import SpaceGroupMap
+    from ..workflows.live_status import LiveStatus, MapBegun
     from .bridge import Bridge
     from .provider import ModelProvider
 
@@ -51,7 +52,7 @@ class JobEvent:
     """What happened in a run, on its way through the bridge."""
 
     generation: int
-    event: Event | JobState | Prepared
+    event: Event | JobState | Prepared | LiveStatus | MapBegun
 
 
 class ClassifyController:

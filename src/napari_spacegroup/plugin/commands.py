@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 PLUGIN = "napari-spacegroup"
 MAP_DOCK = "Space-group map"
 PATTERN_DOCK = "Pattern"
+LIVE_DOCK = "Live"
 
 
 def classify_layer(viewer: Viewer) -> None:
@@ -24,3 +25,8 @@ def classify_layer(viewer: Viewer) -> None:
         state.layer = active.name
         if why_not_scan(active):
             state.say(why_not_scan(active), is_alert=True)
+
+
+def follow_scan(viewer: Viewer) -> None:
+    """Open the dock *Live*."""
+    viewer.window.add_plugin_dock_widget(PLUGIN, LIVE_DOCK)

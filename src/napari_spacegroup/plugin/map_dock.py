@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import weakref
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
-    QFileDialog,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -16,23 +14,19 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QSlider,
     QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from ..jobs import JobState
-from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
-from .describe import level_symbols
-from .legend import LegendTable
+from .controls import Bindings, ChoiceBox, explain, hint_label
+from .map_panel import MapPanel
 from .session import plain_viewer, session_of
 from .style import style_sheet, theme_colors
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-SLIDER_STEPS = 100
 
 
 class MapDock(QWidget):
@@ -56,8 +50,6 @@ class MapDock(QWidget):
         self._bind(napari_viewer)
         self._restyle()
         self._update()
-        self._show_legend()
-        self._show_view()
         self._token = token = self.session.open_dock("map")
         session = self.session
         self.destroyed.connect(self._bindings.release)
@@ -69,7 +61,6 @@ class MapDock(QWidget):
         self.layer_box = ChoiceBox(self.state, "layer", self._bindings, "No scan open")
         self.model_box = ChoiceBox(self.state, "model", self._bindings, "No model")
         self.device_box = ChoiceBox(self.state, "device", self._bindings, "")
-        self.level_box = ChoiceBox(self.state, "level", self._bindings, "")
         self.layer_hint = hint_label(wraps=False)
         self.model_hint = hint_label(wraps=False)
 
@@ -112,20 +103,11 @@ class MapDock(QWidget):
         self.message = hint_label()
         self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
 
-        self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setRange(0, SLIDER_STEPS)
-        self.slider.valueChanged.connect(self._on_slider)
-        self.threshold_label = QLabel()
-        self.threshold_label.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.threshold_label.setFixedWidth(self.fontMetrics().horizontalAdvance("100 %") + 8)
-        self.map_title = ElidedLabel()
-        self.map_title.setObjectName("title")
-        self.legend = LegendTable()
-        self.hover = hint_label()
-        self.hover.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
-        self.hover.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.save_button = QPushButton("Save map…")
-        self.save_button.clicked.connect(self._save)
+        self.panel = MapPanel(self.state, self.session.classify.presenter, self._bindings)
+        self.map_title, self.legend = self.panel.map_title, self.panel.legend
+        self.level_box, self.slider = self.panel.level_box, self.panel.slider
+        self.threshold_label, self.hover = self.panel.threshold_label, self.panel.hover
+        self.save_button = self.panel.save_button
 
         content = QWidget()
         column = QVBoxLayout(content)
@@ -149,19 +131,7 @@ class MapDock(QWidget):
         column.addWidget(self.progress)
         column.addWidget(self.message)
         column.addWidget(_line())
-        column.addWidget(self.map_title)
-        view = QGridLayout()
-        view.setColumnStretch(1, 1)
-        _row(view, 0, "Level", self.level_box)
-        confident = QHBoxLayout()
-        confident.addWidget(self.slider, 1)
-        confident.addWidget(self.threshold_label)
-        view.addWidget(QLabel("Confidence ≥"), 1, 0)
-        view.addLayout(confident, 1, 1)
-        column.addLayout(view)
-        column.addWidget(self.legend, 1)
-        column.addWidget(self.hover)
-        column.addWidget(self.save_button)
+        column.addWidget(self.panel, 1)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -185,14 +155,11 @@ class MapDock(QWidget):
             "is_alert",
             "map_name",
             "batch_size",
+            "is_live",
         ):
             bindings.connect(getattr(events, name), self._update)
         bindings.connect(events.done, self._show_progress)
         bindings.connect(events.total, self._show_progress)
-        bindings.connect(events.legend, self._show_legend)
-        bindings.connect(events.level, self._show_view)
-        bindings.connect(events.threshold, self._show_view)
-        bindings.connect(events.hover, self._show_hover)
         bindings.connect(viewer.events.theme, self._restyle)
 
     # --- state to widgets ---------------------------------------------------------
@@ -217,11 +184,6 @@ class MapDock(QWidget):
         is_cancelling = "Cancelling already." if state.job is JobState.FINISHING else ""
         explain(self.cancel_button, is_cancelling, "Stop; what is computed stays")
         self.batch_box.setValue(state.batch_size)
-        explain(self.level_box, state.why_no_map)
-        explain(self.slider, state.why_no_map, "Pixels below this confidence are unknown")
-        self.hover.setVisible(bool(state.map_name))
-        explain(self.save_button, state.why_not_save, "Save probabilities and labels as HDF5")
-        self.map_title.setText(state.map_name or "No map yet")
         self._show_message()
         self._show_progress()
 
@@ -243,19 +205,6 @@ class MapDock(QWidget):
         self.progress.setValue(state.done)
         self.progress.setToolTip(f"{state.done} of {state.total} patterns")
 
-    def _show_legend(self, *_: Any) -> None:
-        symbols = dict(enumerate(level_symbols(self.state.level), start=1))
-        self.legend.set_rows(self.state.legend, symbols)
-
-    def _show_view(self, *_: Any) -> None:
-        self.slider.blockSignals(True)
-        self.slider.setValue(round(SLIDER_STEPS * self.state.threshold))
-        self.slider.blockSignals(False)
-        self.threshold_label.setText(f"{100 * self.state.threshold:.0f} %")
-
-    def _show_hover(self, *_: Any) -> None:
-        self.hover.setText(self.state.hover)
-
     def _restyle(self, *_: Any) -> None:
         viewer = self._viewer()
         if viewer is not None:
@@ -270,19 +219,10 @@ class MapDock(QWidget):
     def _on_batch(self, value: int) -> None:
         self.state.batch_size = value
 
-    def _on_slider(self, value: int) -> None:
-        self.state.threshold = value / SLIDER_STEPS
-
     def _open_sample(self) -> None:
         viewer = self._viewer()
         if viewer is not None:
             viewer.open_sample("napari-spacegroup", "nickel")
-
-    def _save(self) -> None:
-        name = self.state.map_name.replace(":", "").replace("/", "-") or "map"
-        path, _ = QFileDialog.getSaveFileName(self, "Save map", f"{name}.h5", "Map (*.h5)")
-        if path:
-            self.session.classify.presenter.save(Path(path))
 
     # --- life ---------------------------------------------------------------------
 

@@ -94,13 +94,16 @@ class MapPresenter:
 
     def lay_out(self, result: SpaceGroupMap, source: napari.layers.Layer) -> None:
         """Show a map that is about to fill in; a map of the same scan and model is reused."""
+        self.lay_out_in(result, LayerFrame.of_layer(source), source.name)
+
+    def lay_out_in(self, result: SpaceGroupMap, frame: LayerFrame, source: str) -> None:
+        """Show a map that is about to fill in, of a scan that has no layer."""
         viewer = self._viewer()
         if viewer is None:
             return
-        frame = LayerFrame.of_layer(source)
-        view = MapView("labels", self.state.level, self.state.threshold, source.name)
+        view = MapView("labels", self.state.level, self.state.threshold, source)
         labels = result.labels(view.level, threshold=view.threshold)
-        name = f"{source.name}: {result.model_name}"
+        name = f"{source}: {result.model_name}"
         layer = self.layer_named(name)
         if layer is None or not self.is_map(layer) or layer.data.shape != labels.shape:
             layer = _add(viewer, *map_layer(result, view, frame, labels, name))
@@ -124,6 +127,19 @@ class MapPresenter:
         if frame.units != ("pixel", "pixel"):
             show_scale_bar(viewer)
         self.state.map_name = layer.name
+
+    def remove(self) -> None:
+        """Take the layers of the shown map out of the viewer."""
+        viewer = self._viewer()
+        for layer in (self.confidence, self.layer):
+            if viewer is not None and layer is not None and layer in viewer.layers:
+                viewer.layers.remove(layer)
+
+    def reset_view(self) -> None:
+        """Show all of the map."""
+        viewer = self._viewer()
+        if viewer is not None:
+            viewer.reset_view()
 
     def open_navigation(
         self, stack: napari.layers.Layer, image: NDArray[np.float32]

@@ -12,11 +12,13 @@ from .state import Choice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from ..infer import SpaceGroupMap
     from ..jobs import CancelToken
     from ..jobs.events import Event
     from ..patterns import PatternScan
+    from ..workflows.follow_scan import FollowEvent
 
 Purpose = Literal["classify", "inspect"]
 
@@ -47,6 +49,10 @@ class ModelProvider(Protocol):
         self, scan: PatternScan, model: Any, *, batch_size: int, device: str, cancel: CancelToken
     ) -> Iterable[Event]:
         """Return the events of a classification."""
+        ...
+
+    def follow(self, path: Path, model: Any, **options: Any) -> Iterable[FollowEvent]:
+        """Return the events of following a scan."""
         ...
 
     def network_view(
@@ -109,6 +115,12 @@ class ZooProvider:
         from ..infer import classify_events
 
         return classify_events(scan, model, batch_size=batch_size, device=device, cancel=cancel)
+
+    def follow(self, path: Path, model: Any, **options: Any) -> Iterable[FollowEvent]:
+        """Return the events of :func:`napari_spacegroup.workflows.follow_events`."""
+        from ..workflows import follow_events
+
+        return follow_events(path, model, **options)
 
     def network_view(
         self, model: Any, pattern: NDArray[Any], scan: PatternScan

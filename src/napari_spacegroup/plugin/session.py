@@ -14,6 +14,8 @@ from .aide import Aide, Answer
 from .bridge import Bridge
 from .classify import ClassifyController, JobEvent
 from .inspect_pattern import QUESTION, PatternController
+from .live import LiveController
+from .live_state import LiveState
 from .provider import make_provider
 from .state import MapState, PatternState
 
@@ -51,11 +53,15 @@ class Session:
             self.provider,
             self._aide,
         )
+        self.live_state = LiveState()
+        self.live = LiveController(
+            self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
+        )
         self._docks: dict[int, str] = {}
         self._tokens = count(1)
 
     def open_dock(self, name: str) -> int:
-        """Take note that a dock, ``"map"`` or ``"pattern"``, is open; return its token."""
+        """Take note that a dock, such as ``"map"``, is open; return its token."""
         token = next(self._tokens)
         self._docks[token] = name
         self.pattern.start()
@@ -70,6 +76,8 @@ class Session:
         name = self._docks.pop(token, "")
         if name == "map" and "map" not in self._docks.values():
             self.classify.abandon()
+        if name == "live" and "live" not in self._docks.values():
+            self.live.abandon()
         if not self._docks:
             self.pattern.stop()
             self._aide.close(timeout=0.0)
@@ -80,10 +88,13 @@ class Session:
         self.pattern.stop()
         self._bridge.drop()
         self.classify.abandon(timeout)
+        self.live.abandon(timeout)
         self._aide.close(timeout)
 
     def _deliver(self, values: list[Any]) -> None:
-        self.classify.receive([value for value in values if isinstance(value, JobEvent)])
+        jobs = [value for value in values if isinstance(value, JobEvent)]
+        self.classify.receive(jobs)
+        self.live.receive(jobs)
         for answer in values:
             if not isinstance(answer, Answer) or not self._aide.is_latest(answer):
                 continue

@@ -72,6 +72,8 @@ class MapState:
         Name of the map layer that legend, level and threshold refer to; empty if none.
     hover
         One line about the pixel under the cursor.
+    is_live
+        Whether a scan that is being written is followed.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -94,6 +96,7 @@ class MapState:
     legend: tuple[LegendRow, ...] = ()
     map_name: str = ""
     hover: str = ""
+    is_live: bool = False
 
     def say(self, message: str, *, is_alert: bool = False) -> None:
         """Show a message; an alert stands out."""
@@ -120,6 +123,8 @@ class MapState:
         """Why the main button is disabled; empty if it is not."""
         if self.is_busy:
             return "A classification is running: wait for it or cancel it."
+        if self.is_live:
+            return "A scan is being followed: stop that in the dock Live first."
         if not self.layers:
             return "There is no scan yet."
         layer = self.chosen("layer")
@@ -140,12 +145,12 @@ class MapState:
     @property
     def why_no_map(self) -> str:
         """Why level, threshold and saving are disabled; empty if they are not."""
-        return "" if self.map_name else "There is no map yet: press Classify."
+        return "" if self.map_name else "There is no map yet."
 
     @property
     def why_not_save(self) -> str:
         """Why the map can't be saved; empty if it can."""
-        if self.map_name and self.is_busy:
+        if self.map_name and (self.is_busy or self.is_live):
             return "The map is still filling in: wait for it or cancel it."
         return self.why_no_map
 

@@ -197,12 +197,14 @@ class LiveSession:
         """Say what a person should know of the finished map."""
         if self._live is None:
             return
-        yield from map(Log, status_remarks(self._live.result.status))
+        found = list(status_remarks(self._live.result.status))
         if self.left_out:
-            yield Log(f"{self.left_out} patterns were left out to keep up and not come back to")
+            found.append(f"{self.left_out} patterns were left out to keep up and not come back to")
         if self._withheld:
             parts = ", ".join(f"{count} {reason}" for reason, count in self._withheld.items())
-            yield Log(f"patterns that were not trusted: {parts}")
+            found.append(f"patterns that were not trusted: {parts}")
+        if found:  # one event: a cancelled job has few left
+            yield Log(". ".join(found))
 
     def status(self) -> LiveStatus:
         """Return how it stands."""

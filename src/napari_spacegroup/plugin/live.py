@@ -1,0 +1,229 @@
+"""Between the choices of the dock *Live* and the job that follows a scan.
+
+Runs on the main thread and holds no widget. The map goes to the same layers, legend and
+level as one that is classified: :class:`~.present.MapPresenter` shows it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..jobs import CancelToken, JobState, ThreadRunner
+from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
+from ..workflows.live_status import LiveStatus, MapBegun
+from .classify import JobEvent
+from .layers import LayerFrame
+
+if TYPE_CHECKING:
+    from .bridge import Bridge
+    from .live_state import LiveState
+    from .present import MapPresenter
+    from .provider import ModelProvider
+    from .state import MapState
+
+_WAITING = "Waiting for the first patterns of {name}"
+
+
+class LiveController:
+    """Follow one scan at a time in a viewer.
+
+    Parameters
+    ----------
+    state
+        What the dock shows.
+    map_state
+        Which model and device, and what is shown of the map.
+    presenter
+        Shows the map.
+    provider
+        Models, and the job itself.
+    bridge
+        The way back from the job's thread; its owner calls :meth:`receive`.
+    """
+
+    def __init__(
+        self,
+        state: LiveState,
+        map_state: MapState,
+        presenter: MapPresenter,
+        provider: ModelProvider,
+        bridge: Bridge,
+    ) -> None:
+        self.state, self.map_state = state, map_state
+        self.presenter = presenter
+        self._provider, self._bridge = provider, bridge
+        self._runner: ThreadRunner | None = None
+        self._is_paused = threading.Event()
+        self._remarks: list[str] = []
+
+    @property
+    def runner(self) -> ThreadRunner | None:
+        """The run of the latest job, or None."""
+        return self._runner
+
+    @property
+    def why_not_start(self) -> str:
+        """Why the scan can't be followed; empty if it can."""
+        problem = self.state.why_not_start
+        if problem:
+            return problem
+        if self.map_state.is_busy:
+            return "A classification is running: wait for it or cancel it."
+        for name, missing in (("model", "Choose a model."), ("device", "Choose a device.")):
+            chosen = self.map_state.chosen(name)
+            if chosen is None:
+                return missing
+            if chosen.problem:
+                return chosen.problem
+        return ""
+
+    def start(self) -> None:
+        """Follow the chosen path; what goes wrong appears in the state's message."""
+        state, provider, bridge = self.state, self._provider, self._bridge
+        problem = self.why_not_start
+        if problem:
+            state.say(problem)
+            return
+        path, name, device = Path(state.path), self.map_state.model, self.map_state.device
+        options: dict[str, Any] = {
+            "out": state.output,
+            "until_idle": state.until_idle or None,
+            "if_behind": state.if_behind,
+            "scan_shape": state.scan_shape,
+            "device": device,
+        }
+        is_paused = self._is_paused = threading.Event()
+
+        def job(cancel: CancelToken) -> Iterator[Event]:
+            yield Progress(0, 0, f"Loading the model {name}")
+            model = provider.load(name, "classify")
+            events = provider.follow(
+                path, model, cancel=cancel, is_paused=is_paused.is_set, **options
+            )
+            for event in events:
+                if isinstance(event, LiveStatus | MapBegun):
+                    bridge.post(JobEvent(runner.generation, event))
+                else:
+                    yield event
+
+        runner = ThreadRunner(
+            job,
+            on_event=lambda event: bridge.post(JobEvent(runner.generation, event)),
+            on_state=lambda new: bridge.post(JobEvent(runner.generation, new), may_wait=False),
+            name="follow",
+        )
+        self._runner, self._remarks = runner, []
+        state.status = None
+        state.say(f"Loading the model {name}")
+        state.job = JobState.PREPARING
+        self.map_state.is_live = True
+        runner.start()
+
+    def pause(self) -> None:
+        """Read nothing for a while; the file goes on growing and nothing is lost."""
+        if self.state.job is JobState.RUNNING:
+            self._is_paused.set()
+            self.state.job = JobState.PAUSED
+            self.state.say("Paused: the scan goes on, the map catches up when you resume")
+
+    def resume(self) -> None:
+        """Go on after a pause."""
+        if self.state.job is JobState.PAUSED:
+            self._is_paused.clear()
+            self.state.job = JobState.RUNNING
+            self.state.say("")
+
+    def stop(self) -> None:
+        """End with what is there; the map is saved."""
+        if self._runner is not None and self.state.is_busy:
+            self.state.job = JobState.FINISHING
+            self.state.say("Stopping and saving")
+            self._runner.cancel()
+
+    def abandon(self, timeout: float = 0.0) -> None:
+        """Stop, and wait up to ``timeout`` [s]; nothing of the job arrives any more."""
+        runner, self._runner = self._runner, None
+        if runner is None:
+            return
+        runner.cancel()
+        self._bridge.drop()
+        if self.state.is_busy:
+            self._finish(JobState.CANCELLED, "Stopped when the dock was closed")
+        if timeout > 0:
+            runner.wait(timeout)
+
+    def receive(self, values: list[JobEvent]) -> None:
+        """Take what came through the bridge, and repaint once."""
+        is_dirty = False
+        for value in values:
+            if self._runner is None or value.generation != self._runner.generation:
+                continue
+            event = value.event
+            if isinstance(event, MapBegun):
+                self._lay_out(event)
+            elif isinstance(event, Partial):
+                self.presenter.merge(event)
+                is_dirty = True
+            elif isinstance(event, LiveStatus):
+                self._show(event)
+            elif isinstance(event, Log):
+                self._remarks.append(event.message)
+                if self.state.job is not JobState.FINISHING:
+                    self.state.say(event.message)
+            elif isinstance(event, Done):
+                if self.presenter.layer is not None:
+                    self.presenter.replace(event.result)
+                is_dirty = False
+            elif isinstance(event, Failed):
+                self.state.say(str(event.error) or type(event.error).__name__, is_alert=True)
+            elif isinstance(event, JobState):
+                self._on_job_state(event)
+        if is_dirty:
+            self.presenter.repaint()
+
+    def _lay_out(self, event: MapBegun) -> None:
+        shown = self.presenter.result
+        if shown is not None and shown.scan_shape != event.result.scan_shape:
+            self.presenter.remove()  # the scan turned out to be larger
+        before = self.presenter.layer
+        frame = LayerFrame.of_map(event.result)
+        self.presenter.lay_out_in(event.result, frame, Path(self.state.path).name)
+        if before is not None and before is not self.presenter.layer:
+            before.visible = False  # an older map would shine through pixels still to come
+        self.presenter.reset_view()
+        self.state.say("")
+
+    def _show(self, status: LiveStatus) -> None:
+        before = self.state.status
+        self.state.status = status
+        if self.state.job in (JobState.PAUSED, JobState.FINISHING):
+            return
+        if status.read == 0:
+            self.state.say(_WAITING.format(name=Path(self.state.path).name))
+        elif status.message and (before is None or status.message != before.message):
+            self.state.say(status.message)
+
+    def _on_job_state(self, new: JobState) -> None:
+        state = self.state
+        if new is JobState.RUNNING and state.job is JobState.PREPARING:
+            state.job = new
+        elif new in (JobState.COMPLETED, JobState.CANCELLED):
+            how = "The scan is over" if new is JobState.COMPLETED else "Stopped"
+            saved = state.output.name
+            has_map = self._runner is not None and self._runner.result is not None
+            if has_map:
+                facts = [f"{how}. The map is saved as {saved}", *self._remarks[-3:]]
+            else:
+                facts = ["Stopped before the first pattern came"]
+            self._finish(new, ". ".join(facts))
+        elif new is JobState.FAILED:
+            self._finish(new, state.message)
+
+    def _finish(self, job: JobState, message: str) -> None:
+        self.map_state.is_live = False
+        self.presenter.update_legend()
+        self.state.say(message, is_alert=job is JobState.FAILED)
+        self.state.job = job

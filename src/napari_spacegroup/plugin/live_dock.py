@@ -1,0 +1,304 @@
+"""The dock *Live*: follow a scan while the microscope writes it."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QDoubleSpinBox,
+    QFileDialog,
+    QFormLayout,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..jobs import JobState
+from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
+from .live_state import format_of
+from .map_panel import MapPanel
+from .session import plain_viewer, session_of
+from .style import style_sheet, theme_colors
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+MOST_FACTS = 6
+
+
+class LiveDock(QWidget):
+    """Follow a scan that is being written, and show the legend of its map.
+
+    Parameters
+    ----------
+    napari_viewer
+        Where the map appears.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
+        self._viewer = weakref.ref(napari_viewer)
+        self.session = session_of(napari_viewer)
+        self.state, self.map_state = self.session.live_state, self.session.map_state
+        self.controller = self.session.live
+        self._bindings = Bindings()
+        self._was_docked = False
+        self._build()
+        self._bind(napari_viewer)
+        self._restyle()
+        self._update()
+        self._show_status()
+        self._token = token = self.session.open_dock("live")
+        session = self.session
+        self.destroyed.connect(self._bindings.release)
+        self.destroyed.connect(lambda *_: session.close_dock(token))
+
+    # --- layout -------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.path_edit = QLineEdit(self.state.path)
+        self.path_edit.setPlaceholderText("scan.up2, Pattern.dat, scan.h5, …")
+        self.path_edit.textChanged.connect(self._on_path)
+        self.file_button = QPushButton("File…")
+        self.file_button.clicked.connect(self._choose_file)
+        self.folder_button = QPushButton("Folder…")
+        self.folder_button.clicked.connect(self._choose_folder)
+        self.path_hint = hint_label()
+        self.model_box = ChoiceBox(self.map_state, "model", self._bindings, "No model")
+        self.model_hint = hint_label(wraps=False)
+        self._build_advanced()
+
+        self.start_button = QPushButton("Follow")
+        self.start_button.setObjectName("main")
+        self.start_button.clicked.connect(self.controller.start)
+        self.pause_button = QPushButton("Pause")
+        self.pause_button.clicked.connect(self._pause_or_resume)
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.clicked.connect(self.controller.stop)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.facts = [(QLabel(), ElidedLabel()) for _ in range(MOST_FACTS)]
+        self.message = hint_label()
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.panel = MapPanel(self.map_state, self.controller.presenter, self._bindings)
+
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        choices = QGridLayout()
+        choices.setVerticalSpacing(4)
+        choices.setColumnStretch(1, 1)
+        choices.addWidget(QLabel("Scan"), 0, 0)
+        choices.addWidget(self.path_edit, 0, 1)
+        browse = QHBoxLayout()
+        browse.addWidget(self.file_button)
+        browse.addWidget(self.folder_button)
+        browse.addStretch(1)
+        choices.addLayout(browse, 1, 1)
+        choices.addWidget(self.path_hint, 2, 1)
+        choices.addWidget(QLabel("Model"), 3, 0)
+        choices.addWidget(self.model_box, 3, 1)
+        choices.addWidget(self.model_hint, 4, 1)
+        column.addLayout(choices)
+        column.addWidget(self.advanced_button)
+        column.addWidget(self.advanced)
+        run = QHBoxLayout()
+        run.addWidget(self.start_button, 1)
+        run.addWidget(self.pause_button)
+        run.addWidget(self.stop_button)
+        column.addLayout(run)
+        column.addWidget(self.progress)
+        facts = QGridLayout()
+        facts.setVerticalSpacing(2)
+        facts.setColumnStretch(1, 1)
+        for row, (name, value) in enumerate(self.facts):
+            name.setObjectName("hint")
+            facts.addWidget(name, row, 0)
+            facts.addWidget(value, row, 1)
+        column.addLayout(facts)
+        column.addWidget(self.message)
+        line = QFrame()
+        line.setFrameShape(QFrame.Shape.HLine)
+        line.setFixedHeight(1)
+        column.addWidget(line)
+        column.addWidget(self.panel, 1)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        self.setMinimumWidth(340)
+
+    def _build_advanced(self) -> None:
+        self.out_edit = QLineEdit(self.state.out)
+        self.out_edit.setToolTip("Where the map is saved; beside the scan if this is empty")
+        self.out_edit.textChanged.connect(lambda text: setattr(self.state, "out", text))
+        self.idle_box = QDoubleSpinBox()
+        self.idle_box.setRange(0, 86_400)
+        self.idle_box.setDecimals(0)
+        self.idle_box.setSuffix(" s")
+        self.idle_box.setSpecialValueText("never")
+        self.idle_box.setToolTip("End when nothing new came for so long")
+        self.idle_box.setValue(self.state.until_idle)
+        self.idle_box.valueChanged.connect(lambda value: setattr(self.state, "until_idle", value))
+        self.behind_box = ChoiceBox(self.state, "if_behind", self._bindings, "")
+        self.shape_boxes = []
+        for name in ("rows", "columns"):
+            box = QSpinBox()
+            box.setRange(0, 100_000)
+            box.setMinimumWidth(64)
+            box.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+            box.setSpecialValueText("auto")
+            box.setToolTip(f"{name.title()} of the scan, where the file does not say")
+            box.setValue(getattr(self.state, name))
+            box.valueChanged.connect(lambda value, name=name: setattr(self.state, name, value))
+            self.shape_boxes.append(box)
+        shape = QHBoxLayout()
+        shape.addWidget(self.shape_boxes[0], 1)
+        shape.addWidget(QLabel("×"))
+        shape.addWidget(self.shape_boxes[1], 1)
+        self.device_box = ChoiceBox(self.map_state, "device", self._bindings, "")
+        self.advanced = QWidget()
+        form = QFormLayout(self.advanced)
+        form.setContentsMargins(12, 0, 0, 0)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        form.addRow("Save to", self.out_edit)
+        form.addRow("If too fast", self.behind_box)
+        form.addRow("End when idle", self.idle_box)
+        form.addRow("Scan shape", shape)
+        form.addRow("Device", self.device_box)
+        self.advanced_button = QPushButton()
+        self.advanced_button.setObjectName("fold")
+        self.advanced_button.setCheckable(True)
+        self.advanced_button.setToolTip("Output, pace, end, shape and device")
+        self.advanced_button.toggled.connect(self._fold)
+        self._fold(False)
+
+    def _bind(self, viewer: Viewer) -> None:
+        bindings = self._bindings
+        for name in ("path", "out", "job", "message", "is_alert"):
+            bindings.connect(getattr(self.state.events, name), self._update)
+        bindings.connect(self.state.events.status, self._show_status)
+        for name in ("models", "model", "devices", "device", "job"):
+            bindings.connect(getattr(self.map_state.events, name), self._update)
+        bindings.connect(viewer.events.theme, self._restyle)
+
+    # --- state to widgets ---------------------------------------------------------
+
+    def _update(self, *_: Any) -> None:
+        state = self.state
+        if self.path_edit.text() != state.path:
+            self.path_edit.setText(state.path)
+        found = format_of(state.path)
+        self.path_hint.setText(found.problem or found.detail)
+        model = self.map_state.chosen("model")
+        self.model_hint.setText("" if model is None else model.problem or model.detail)
+        self.model_hint.setVisible(bool(self.model_hint.text()))
+        self.out_edit.setPlaceholderText(state.output.name if state.path else "beside the scan")
+        busy = "Stop following first." if state.is_busy else ""
+        widgets = (self.path_edit, self.file_button, self.folder_button, self.model_box)
+        more = (self.out_edit, self.behind_box, self.idle_box, self.device_box, *self.shape_boxes)
+        for widget in (*widgets, *more):
+            explain(widget, busy, widget.toolTip() if widget.isEnabled() else "")
+        why_not = self.controller.why_not_start
+        explain(self.start_button, why_not, "Map the scan while it is being written")
+        self.start_button.setText("Following…" if state.is_busy else "Follow")
+        is_paused = state.job is JobState.PAUSED
+        self.pause_button.setText("Resume" if is_paused else "Pause")
+        self.pause_button.setVisible(state.is_busy)
+        can_pause = state.job in (JobState.RUNNING, JobState.PAUSED)
+        explain(self.pause_button, "" if can_pause else "Not at this moment.", "Nothing gets lost")
+        self.stop_button.setVisible(state.is_busy)
+        is_ending = state.job is JobState.FINISHING
+        explain(self.stop_button, "Stopping already." if is_ending else "", "End and save the map")
+        self.progress.setVisible(state.is_busy)
+        self._show_message(why_not)
+
+    def _show_message(self, why_not: str) -> None:
+        state = self.state
+        hint = "" if state.is_busy or not state.path else why_not
+        text = f"⚠ {state.message}" if state.is_alert else state.message or hint
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+        name = "alert" if state.is_alert else "hint"
+        if self.message.objectName() != name:
+            self.message.setObjectName(name)
+            self.message.style().polish(self.message)
+
+    def _show_status(self, *_: Any) -> None:
+        status = self.state.status
+        total = 0 if status is None else status.total
+        is_known = status is not None and status.read > 0 and total > 0
+        self.progress.setRange(0, total if is_known else 0)
+        self.progress.setValue(status.shown if status is not None and is_known else 0)
+        facts = self.state.facts
+        for row, (name, value) in enumerate(self.facts):
+            is_there = row < len(facts)
+            name.setVisible(is_there)
+            value.setVisible(is_there)
+            if is_there:
+                title, text, why = facts[row]
+                name.setText(title)
+                name.setToolTip(why)
+                value.setText(text)
+
+    def _restyle(self, *_: Any) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            self.setStyleSheet(style_sheet(theme_colors(viewer)))
+
+    # --- widgets to state ---------------------------------------------------------
+
+    def _fold(self, is_open: bool) -> None:
+        self.advanced_button.setText("▾ Advanced" if is_open else "▸ Advanced")
+        self.advanced.setVisible(is_open)
+
+    def _on_path(self, text: str) -> None:
+        self.state.path = text
+
+    def _choose_file(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "The file that the microscope writes")
+        if path:
+            self.state.path = path
+
+    def _choose_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "The folder that the microscope fills")
+        if path:
+            self.state.path = path
+
+    def _pause_or_resume(self) -> None:
+        if self.state.job is JobState.PAUSED:
+            self.controller.resume()
+        else:
+            self.controller.pause()
+
+    # --- life ---------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """Stop the job when napari takes the widget out of its dock."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._was_docked = True
+            elif self._was_docked:
+                self.close_session()
+        return bool(super().event(event))
+
+    def close_session(self) -> None:
+        """Cut all ties with the viewer; the widget shows nothing new afterwards."""
+        self._bindings.release()
+        self.session.close_dock(self._token)
