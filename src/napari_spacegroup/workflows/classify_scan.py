@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +14,8 @@ from ..infer.journal import Journal
 from ..infer.map_file import load_map
 from ..infer.spacegroup_map import SpaceGroupMap
 from ..infer.view import stored_view
-from ..jobs import CancelToken, Event, run_inline
+from ..jobs import CancelToken, Event, Executor, Task, as_executor, run_inline
+from ..jobs.executor import Kind
 from ..patterns.read import read
 from ..patterns.scan import PatternScan
 
@@ -34,6 +35,8 @@ def classify(
     like: SpaceGroupMap | str | Path | None = None,
     out: str | Path | None = None,
     anew: bool = False,
+    executor: Executor | Kind | None = None,
+    scheduler: str | None = None,
     cancel: CancelToken | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> SpaceGroupMap:
@@ -65,6 +68,11 @@ def classify(
         Where to save the map, whole or not at all.
     anew
         Throw an unfinished map of ``out`` away instead of going on with it.
+    executor
+        Where it runs: an :class:`~napari_spacegroup.jobs.Executor`, ``"inline"``,
+        ``"thread"`` or ``"dask"``. The labels are the same everywhere.
+    scheduler
+        Address of a dask scheduler; see :func:`napari_spacegroup.jobs.as_executor`.
     cancel
         Stops within one batch.
     on_event
@@ -88,6 +96,8 @@ def classify(
     ResultError
         If ``out`` can't be written, another process works on it, or its unfinished map is
         one of another scan or model.
+    WorkerLostError, SchedulerLostError
+        If the workers are gone; with ``out``, what had arrived is kept.
     CancelledError
         If it was cancelled before the first batch was done.
 
@@ -102,16 +112,27 @@ def classify(
         journal = None
         if out is not None:
             journal = stack.enter_context(Journal(out, anew=anew))
-        events = classify_events(
-            patterns,
-            as_model(model, device),
-            batch_size=batch_size,
-            device=device,
-            cancel=cancel,
-            pattern_center=pattern_center,
-            like=stored,
-            journal=journal,
-        )
+        chosen, is_ours = as_executor(executor, scheduler)
+        if is_ours:
+            stack.callback(chosen.close)
+        options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "device": device,
+            "pattern_center": pattern_center,
+            "like": stored,
+            "journal": journal,
+        }
+        events: Iterator[Event]
+        if chosen.shares_memory:
+            loaded = as_model(model, device)
+            events = chosen.run(
+                Task(classify_events, (patterns, loaded), options, "classify"), cancel
+            )
+        else:
+            from ..infer.pieces import spread_events
+
+            loaded = as_model(model, "cpu")
+            events = spread_events(patterns, loaded, chosen, cancel=cancel, **options)
         result: SpaceGroupMap = run_inline(events, on_event)
         if result.n_done == 0:
             raise CancelledError("cancelled before the first batch was done; nothing is lost")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,8 @@ from ..config.simulate import EbsdOutput
 from ..crystal.phase import Phase
 from ..errors import CancelledError, PhaseError, SpecError
 from ..infer.whole_file import whole_file
-from ..jobs import CancelToken, Done, Event, Progress
+from ..jobs import CancelToken, Done, Event, Executor, Progress, as_executor
+from ..jobs.executor import Kind
 from ..learn.masterset import MasterRecord, MasterSet
 from ..simulate import MasterCache, MasterFailed, MasterPattern, simulate_many
 
@@ -23,6 +25,8 @@ def simulate(
     spec: SimulateSpec | str | Path,
     out: str | Path,
     *,
+    executor: Executor | Kind | None = None,
+    scheduler: str | None = None,
     cancel: CancelToken | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Path:
@@ -35,6 +39,9 @@ def simulate(
     out
         ``.npz``: a set of master patterns that ``train`` takes, or EBSD patterns with
         labels. ``.h5``: the master pattern of a single phase, all energies kept.
+    executor, scheduler
+        Where it runs; see :func:`napari_spacegroup.jobs.as_executor`. On dask each phase is
+        a task; elsewhere ``spec.workers`` says how many processes work here.
     cancel
         Ends the simulation; nothing is written.
     on_event
@@ -66,23 +73,38 @@ def simulate(
             f"{out.name} can hold one master pattern; for {len(phases)} phases or for EBSD "
             "patterns give a name that ends in .npz"
         )
-    masters = _masters(spec, phases, cancel or CancelToken(), on_event)
+    chosen, is_ours = as_executor(executor, scheduler)
+    try:
+        client = None if chosen.shares_memory else getattr(chosen, "client", None)
+        masters = _masters(spec, phases, cancel or CancelToken(), on_event, client)
+    finally:
+        if is_ours:
+            chosen.close()
     if is_single:
         masters[0].save(out)
         return out
-    arrays = [_hemispheres(m) for m in masters]
-    records = [
-        MasterRecord(m.phase_name, m.space_group, energy=float(m.energies @ m.weights)
-                     / float(m.weights.sum()), voltage=spec.master.voltage)
-        for m in masters
-    ]  # fmt: skip
-    content = MasterSet.from_arrays(arrays, records, size=arrays[0].shape[-1])
+    content = as_master_set(masters, spec.master.voltage)
     if isinstance(spec.output, EbsdOutput):
         _write_patterns(out, content, spec.output, spec.seed)
     else:
         with whole_file(out) as file:
             content.save(file)
     return out
+
+
+def as_master_set(masters: Sequence[MasterPattern], voltage: float) -> MasterSet:
+    """Return master patterns as a set to train on; ``voltage`` [kV] is noted with each."""
+    arrays = [_hemispheres(m) for m in masters]
+    records = [
+        MasterRecord(
+            m.phase_name,
+            m.space_group,
+            energy=float(m.energies @ m.weights) / float(m.weights.sum()),
+            voltage=voltage,
+        )
+        for m in masters
+    ]
+    return MasterSet.from_arrays(arrays, records, size=arrays[0].shape[-1])
 
 
 def _read_phases(paths: Sequence[Path]) -> list[Phase]:
@@ -108,13 +130,14 @@ def _masters(
     phases: Sequence[Phase],
     cancel: CancelToken,
     on_event: Callable[[Event], None] | None,
+    client: Any = None,
 ) -> list[MasterPattern]:
     results: list[MasterPattern] = []
     device = "cpu" if spec.device == "auto" else spec.device
     scheduler = "synchronous" if spec.workers == 1 else "processes"
     events = simulate_many(
         phases, spec.master, scheduler=scheduler, workers=spec.workers, device=device,
-        cache=MasterCache(), cancel=cancel,
+        client=client, cache=MasterCache(), cancel=cancel,
     )  # fmt: skip
     for event in events:
         if isinstance(event, MasterFailed):

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from ..config import TrainSpec
-from ..jobs import CancelToken, Event, Log, Progress
-from ..learn import TrainDone, TrainStep, train_events
-from ..models import Model
+from ..errors import CancelledError
+from ..jobs import CancelToken, Done, Event, Executor, Failed, Log, Priority, Progress, Task
+from ..jobs.executor import Kind, as_executor
+from ..learn import TrainDone, TrainEvent, TrainStep, Validation, train_events
+from ..learn.train import CHECKPOINT_NAME
+from ..models import Model, load_model
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +26,8 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
+    executor: Executor | Kind | None = None,
+    scheduler: str | None = None,
     cancel: CancelToken | None = None,
     on_event: Callable[[Event], None] | None = None,
 ) -> Model:
@@ -32,6 +41,10 @@ def train(
         Folder for the model and its checkpoints.
     resume
         Go on from the checkpoint in ``out``, if there is one.
+    executor, scheduler
+        Where it runs; see :func:`napari_spacegroup.jobs.as_executor`. ``out`` and the files
+        of the spec lie where the worker sees them under the same paths. A worker that dies
+        is replaced, and training goes on from its last checkpoint.
     cancel
         Ends training after the present batch and keeps what is learnt.
     on_event
@@ -46,17 +59,95 @@ def train(
     """
     if not isinstance(spec, TrainSpec):
         spec = TrainSpec.from_yaml(spec)
-    for event in train_events(spec, out, resume=resume, cancel=cancel):
+    chosen, is_ours = as_executor(executor, scheduler)
+    out = Path(out).absolute()
+    try:
+        task = training_task(spec, out, resume=resume, gives_model=chosen.shares_memory)
+        for event in chosen.run(task, cancel):
+            if isinstance(event, Failed):
+                raise event.error
+            if isinstance(event, Done):
+                model: Model = event.result if chosen.shares_memory else load_model(out)
+                return model
+            _tell(event, on_event)
+    finally:
+        if is_ours:
+            chosen.close()
+    raise CancelledError("training ended before there was a model; start it again")
+
+
+def training_task(
+    spec: TrainSpec, out: Path, *, resume: bool = False, gives_model: bool = False
+) -> Task:
+    """Return training as a job that any executor can run, and run again from a checkpoint."""
+    return Task(
+        training_events,
+        (spec, out),
+        {"resume": resume, "gives_model": gives_model},
+        name="train",
+        priority=Priority.TRAIN,
+        again={"resume": True},
+    )
+
+
+def training_events(
+    spec: TrainSpec,
+    out: Path,
+    *,
+    cancel: CancelToken,
+    resume: bool,
+    gives_model: bool = False,
+    report_every: int = 50,
+) -> Iterator[Any]:
+    """Train, and tell what happens.
+
+    Parameters
+    ----------
+    spec, out, resume, cancel
+        As for :func:`~napari_spacegroup.learn.train_events`. Without ``resume`` an older
+        checkpoint is set aside, so that a worker that dies early does not go on from it.
+    gives_model
+        Whether ``Done`` holds the model, or None: it lies in ``out`` anyway.
+    report_every
+        Steps between two :class:`~napari_spacegroup.learn.TrainStep` events.
+
+    Yields
+    ------
+    event
+        :class:`~napari_spacegroup.learn.TrainStep` and
+        :class:`~napari_spacegroup.learn.Validation`, and a ``Done``.
+    """
+    checkpoint = out / CHECKPOINT_NAME
+    if not resume and checkpoint.exists():
+        checkpoint.replace(checkpoint.with_stem("checkpoint.before"))
+    _use_all_threads()
+    for event in train_events(spec, out, resume=resume, cancel=cancel, report_every=report_every):
         if isinstance(event, TrainDone):
-            return event.model
-        if isinstance(event, TrainStep):
-            words = f"loss {event.loss:.3f}, accuracy {event.accuracy:.3f}"
-            log.info("step %d: %s, plane %.3f", event.step, words, event.plane_loss)
-            if on_event is not None:
-                on_event(Progress(event.step, event.steps, words))
-            continue
+            yield Done(event.model if gives_model else None, is_cancelled=event.is_cancelled)
+        else:
+            yield event
+
+
+def _use_all_threads() -> None:
+    """Undo what a simulation may have left behind in this worker: torch on one thread."""
+    allowed = os.environ.get("OMP_NUM_THREADS", "")
+    if allowed.isdigit() and torch.get_num_threads() < int(allowed):
+        torch.set_num_threads(int(allowed))
+
+
+def _tell(event: TrainEvent | Event, on_event: Callable[[Event], None] | None) -> None:
+    told: Event
+    if isinstance(event, TrainStep):
+        words = f"loss {event.loss:.3f}, accuracy {event.accuracy:.3f}"
+        log.info("step %d: %s, plane %.3f", event.step, words, event.plane_loss)
+        told = Progress(event.step, event.steps, words)
+    elif isinstance(event, Validation):
         words = f"step {event.step}: held-out structures {event.accuracy:.1%}"
         log.info("%s", words)
-        if on_event is not None:
-            on_event(Log(words))
-    raise AssertionError("train_events ends with TrainDone")
+        told = Log(words)
+    elif isinstance(event, Log | Progress):
+        told = event
+    else:
+        return
+    if on_event is not None:
+        on_event(told)

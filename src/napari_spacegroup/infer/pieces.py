@@ -1,0 +1,292 @@
+"""A scan in pieces: the same fixed batches as on one machine, on as many workers as there are.
+
+A piece is one batch of :func:`~.classifier.classify_events`, so that the network sees the
+very same arrays wherever it runs, and a lost worker costs the batches that it was at. Where
+the workers can open the scan's own file, patterns never pass through the scheduler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ClassifySpec
+from ..errors import SpaceGroupError
+from ..jobs import CancelToken, Done, Event, Executor, Log, Partial, Priority, Progress
+from ..jobs.turns import TURNS
+from ..patterns.read import read
+from ..patterns.scan import PatternScan
+from .centers import CenterFinder
+from .classifier import (
+    Classifier,
+    _check_fit,
+    _check_technique,
+    _checked_batches,
+    _header,
+    _provenance,
+    _remarks,
+    empty_map,
+    fitting_batch,
+    predict_chunk,
+)
+from .journal import Journal, Record
+from .spacegroup_map import SpaceGroupMap
+from .view import PatternView, note_view, restored_view, view_of_scan
+from .witness import ScanWitness
+
+
+@dataclass(frozen=True, eq=False)
+class ScanFacts:
+    """What a worker needs of a scan, besides patterns.
+
+    Parameters
+    ----------
+    view
+        How patterns are shown to the model.
+    size
+        Patterns in a batch.
+    device
+        Torch device on the worker.
+    path
+        The file that the workers read, or None where patterns come with the piece.
+    """
+
+    view: PatternView
+    size: int
+    device: str
+    path: Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """The answer to one batch.
+
+    Parameters
+    ----------
+    start
+        Row-major index of its first pattern.
+    probabilities
+        Shape ``(n, class)``.
+    status
+        Shape ``(n,)``.
+    device
+        Where it was computed.
+    """
+
+    start: int
+    probabilities: NDArray[np.float32]
+    status: NDArray[np.uint8]
+    device: str
+
+
+def spread_events(
+    scan: PatternScan,
+    model: Classifier,
+    executor: Executor,
+    *,
+    batch_size: int = 256,
+    device: str | None = None,
+    cancel: CancelToken | None = None,
+    into: SpaceGroupMap | None = None,
+    pattern_center: tuple[float, float, float] | None = None,
+    like: Mapping[str, Any] | None = None,
+    journal: Journal | None = None,
+    priority: Priority = Priority.BATCH,
+) -> Iterator[Event]:
+    """Classify a scan on the workers of an executor, and tell what happens.
+
+    Parameters
+    ----------
+    scan, model, batch_size, cancel, into, pattern_center, like, journal
+        As for :func:`~.classifier.classify_events`, with the same labels as outcome.
+    executor
+        Where batches are computed.
+    device
+        Torch device on the workers; None means ``"auto"``.
+    priority
+        Among the jobs of the workers.
+
+    Yields
+    ------
+    event
+        As :func:`~.classifier.classify_events`, in the order of the scan.
+
+    Raises
+    ------
+    ModelError, ScanError, SpecError, ResultError
+        As there.
+    WorkerLostError, SchedulerLostError
+        If the work can't go on; what had arrived is in ``into`` and in the journal.
+    """
+    started = time.monotonic()
+    device = device or "auto"
+    spec = ClassifySpec.from_mapping(
+        {
+            "model": model.card.name,
+            "batch_size": batch_size,
+            "device": device,
+            "pattern_center": pattern_center,
+        },
+        "classify",
+    )
+    yield from _check_technique(scan, model)
+    result = empty_map(scan, model) if into is None else into
+    _check_fit(scan, model, result)
+    result.provenance.update(_provenance(scan, model, spec))
+    token = CancelToken() if cancel is None else cancel
+    size = fitting_batch(scan, batch_size)
+    header = _header(result, model, size, pattern_center, like)
+    view: PatternView | None = None
+    if journal is not None:
+        wanted = asdict(header)
+        del wanted["view"]
+        journal.check(**wanted)
+        if journal.header is not None:
+            stored = journal.header.view
+            view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
+    if view is None:
+        if isinstance(model, CenterFinder) and model.needs_pattern_center:
+            yield Log("Looking at the pattern center")
+        view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
+    note_view(result, view)
+    if view.center is not None:
+        yield Log(view.center.sentence())
+    done, total = 0, scan.n_patterns
+    is_todo = np.ones(-(-total // size), bool)
+    witness = ScanWitness(scan)
+    if journal is not None:
+        journal.begin(replace(header, view=view.as_plain()))
+        for record in journal.records():
+            result.merge(record.start, record.probabilities, record.status)
+            witness.remember(record.start, record.checksums)
+            done += len(record.status) if is_todo[record.start // size] else 0
+            is_todo[record.start // size] = False
+            yield Partial(record.start, record.probabilities, record.status)
+        if done:
+            yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
+            yield Progress(done, total, "Classifying")
+    # A journal holds a checksum of every pattern, so that they have to come through here.
+    path = _path_for_workers(scan, executor, token) if journal is None else None
+    checksums: dict[int, Any] = {}
+
+    def read_here() -> Iterator[tuple[Any, ...]]:
+        for start, patterns, status in _checked_batches(scan, size, view, is_todo):
+            if journal is not None:
+                checksums[start] = witness.look(start, patterns)
+            # A copy: a view would take its whole slab along.
+            yield start, patterns.copy(), status
+
+    pieces = (
+        read_here()
+        if path is None
+        else ((int(number) * size,) for number in np.flatnonzero(is_todo))
+    )
+    facts = ScanFacts(view, size, device, path)
+    answers = executor.spread(
+        classify_piece, pieces, shared=(facts, model), priority=priority, cancel=token
+    )
+    for piece in answers:
+        result.merge(piece.start, piece.probabilities, piece.status)
+        result.provenance["device"] = piece.device
+        if journal is not None:
+            problem = journal.problem
+            found = checksums.pop(piece.start)
+            journal.write(Record(piece.start, piece.probabilities, piece.status, found))
+            if journal.problem and not problem:
+                yield Log(journal.problem)
+        done += len(piece.status)
+        yield Partial(piece.start, piece.probabilities, piece.status)
+        yield Progress(done, total, "Classifying")
+    if journal is not None and done == total:
+        witness.check()
+    result.provenance["seconds"] = round(time.monotonic() - started, 3)
+    yield from _remarks(result)
+    yield Done(result, is_cancelled=done < total)
+
+
+def classify_piece(
+    facts: ScanFacts,
+    model: Classifier,
+    start: int,
+    patterns: NDArray[Any] | None = None,
+    status: NDArray[np.uint8] | None = None,
+) -> Piece:
+    """Return the answer to one batch; runs on a worker.
+
+    Parameters
+    ----------
+    facts
+        Of the scan.
+    model
+        The network; it is moved to the device of ``facts`` and stays there.
+    start
+        Row-major index of the first pattern.
+    patterns, status
+        Shape ``(n, detector_y, detector_x)`` and ``(n,)``; None reads them from the scan's
+        own file.
+
+    Raises
+    ------
+    ScanError
+        If the patterns can't be read.
+    """
+    if patterns is None or status is None:
+        patterns, status = _read_piece(facts, start)
+    with TURNS.turn(Priority.BATCH):
+        model = model.to(facts.device)
+        probabilities = predict_chunk(model, facts.view, start, patterns, status)
+    return Piece(start, probabilities, status, str(model.device))
+
+
+def scan_print(path: Path) -> str:
+    """Return a hash of all that decides what a file's patterns are; empty if there is none."""
+    try:
+        return _print_of(_open(path))
+    except (SpaceGroupError, OSError):
+        return ""
+
+
+def _path_for_workers(scan: PatternScan, executor: Executor, cancel: CancelToken) -> Path | None:
+    """Return the scan's file if the workers find the very same patterns in it."""
+    if scan.path is None or executor.shares_memory:
+        return None
+    path = scan.path.resolve()
+    found = list(executor.spread(scan_print, [(path,)], cancel=cancel))
+    return path if found and found[0] == _print_of(scan) else None
+
+
+def _print_of(scan: PatternScan) -> str:
+    digest = hashlib.blake2b(scan.fingerprint().encode(), digest_size=16)
+    digest.update(repr((scan.scan_shape, scan.pattern_shape, str(scan.dtype))).encode())
+    for array in (scan.mask, scan.static_background, scan.present):
+        digest.update(b"-" if array is None else np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=4)
+def _open_version(path: Path, version: tuple[int, int]) -> PatternScan:
+    del version  # another file under the same name is another entry
+    return read(path)
+
+
+def _open(path: Path) -> PatternScan:
+    status = path.stat()
+    return _open_version(path, (status.st_size, status.st_mtime_ns))
+
+
+def _read_piece(facts: ScanFacts, start: int) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    if facts.path is None:
+        raise ValueError(f"the piece at {start} came without patterns and without a file")
+    scan = _open(facts.path)
+    is_todo = np.zeros(-(-scan.n_patterns // facts.size), bool)
+    is_todo[start // facts.size] = True
+    ((_, patterns, status),) = _checked_batches(scan, facts.size, facts.view, is_todo)
+    return patterns, status
