@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import SpaceGroupError
 from .state import Choice
+from .workers import models_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -70,13 +71,15 @@ class ZooProvider:
     """The models that are installed, run with torch."""
 
     def __init__(self) -> None:
-        self._loaded: dict[tuple[str, Purpose], Any] = {}
+        self._loaded: dict[tuple[str, Purpose], tuple[str, Any]] = {}
 
     def models(self) -> tuple[Choice, ...]:
-        """Return the models of the zoo, those that can't be read with the reason."""
+        """Return one's own models and the zoo's, those that can't be read with the reason."""
         from ..models import list_models
 
-        return tuple(_model_choice(name) for name in list_models())
+        mine = sorted(card.parent for card in models_folder().glob("*/card.json"))
+        own = tuple(_model_choice(str(folder), folder.name) for folder in mine)
+        return own + tuple(_model_choice(name) for name in list_models())
 
     def devices(self) -> tuple[Choice, ...]:
         """Return automatic, CPU, and each GPU that torch can use."""
@@ -94,13 +97,13 @@ class ZooProvider:
         return (Choice("auto", "Automatic", f"Runs on {best}"), Choice("cpu", "CPU"), *gpus)
 
     def load(self, name: str, purpose: Purpose) -> Any:
-        """Return a model of the zoo, loaded once for each purpose."""
-        from ..models import load_model
+        """Return a model of the zoo, loaded once for each purpose, and anew when it changed."""
+        from ..models import load_model, show_model
 
-        key = (name, purpose)
-        if key not in self._loaded:
-            self._loaded[key] = load_model(name)
-        return self._loaded[key]
+        key, weights = (name, purpose), show_model(name).sha256
+        if key not in self._loaded or self._loaded[key][0] != weights:
+            self._loaded[key] = (weights, load_model(name))
+        return self._loaded[key][1]
 
     def empty_map(self, scan: PatternScan, model: Any) -> SpaceGroupMap:
         """Return a map with every pixel pending, in the scan's frame and the model's classes."""
@@ -158,17 +161,17 @@ def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:
     return np.ascontiguousarray(pattern)
 
 
-def _model_choice(name: str) -> Choice:
+def _model_choice(name: str, title: str = "") -> Choice:
     from ..models import show_model
 
     try:
         card = show_model(name)
     except SpaceGroupError as error:
-        return Choice(name, name, problem=str(error))
+        return Choice(name, title or name, problem=str(error))
     shown = " ".join(str(number) for number in card.classes[:8])
     if len(card.classes) > 8:
         shown = f"{len(card.classes)} groups: {shown} …"
-    return Choice(name, name, f"{card.technique.upper()}: {shown}")
+    return Choice(name, title or name, f"{card.technique.upper()}: {shown}")
 
 
 _factory: Callable[[], ModelProvider] = ZooProvider

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .aide import Aide, Answer
@@ -18,6 +19,9 @@ from .live import LiveController
 from .live_state import LiveState
 from .provider import make_provider
 from .state import MapState, PatternState
+from .train_controller import TrainController
+from .train_state import TrainState
+from .workers import models_folder, worker
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -53,6 +57,7 @@ class Session:
             self.provider,
             self._aide,
         )
+        self.train = TrainController(TrainState(), worker, models_folder(), self._on_trained)
         self.live_state = LiveState()
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
@@ -76,6 +81,8 @@ class Session:
         name = self._docks.pop(token, "")
         if name == "map" and "map" not in self._docks.values():
             self.classify.abandon()
+        if name == "train" and "train" not in self._docks.values():
+            self.train.abandon()
         if name == "live" and "live" not in self._docks.values():
             self.live.abandon()
         if not self._docks:
@@ -89,6 +96,7 @@ class Session:
         self._bridge.drop()
         self.classify.abandon(timeout)
         self.live.abandon(timeout)
+        self.train.close(timeout)
         self._aide.close(timeout)
 
     def _deliver(self, values: list[Any]) -> None:
@@ -106,6 +114,11 @@ class Session:
                 self._on_models(answer.value)
             elif answer.kind == "devices":
                 self.map_state.devices = answer.value
+
+    def _on_trained(self, folder: Path) -> None:
+        """Let the other docks find a new model."""
+        del folder
+        self._aide.ask("models", self.provider.models)
 
     def _on_models(self, models: Any) -> None:
         state = self.map_state

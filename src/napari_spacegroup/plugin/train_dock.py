@@ -1,0 +1,378 @@
+"""The dock *Train*: from a few phases to a model that the other docks can use."""
+
+from __future__ import annotations
+
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QDoubleSpinBox,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QMenu,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..jobs import JobState
+from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
+from .session import plain_viewer, session_of
+from .style import style_sheet, theme_colors
+from .train_plots import ConfusionChart, CurveChart
+from .train_state import HINT
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+ROWS = 5
+STAGES = (("simulate", "Simulate"), ("train", "Train"), ("check", "Check"))
+
+
+class TrainDock(QWidget):
+    """Choose phases, train, watch, use.
+
+    Parameters
+    ----------
+    napari_viewer
+        Whose other docks get the model.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        napari_viewer = plain_viewer(napari_viewer)
+        self._viewer = weakref.ref(napari_viewer)
+        self.session = session_of(napari_viewer)
+        self.controller = self.session.train
+        self.state = self.controller.state
+        self._bindings = Bindings()
+        self._was_docked = False
+        self._build()
+        self._bind(napari_viewer)
+        self._restyle()
+        self._show_phases()
+        self._show_curves()
+        self._show_confusion()
+        self._update()
+        self._token = token = self.session.open_dock("train")
+        session = self.session
+        self.destroyed.connect(self._bindings.release)
+        self.destroyed.connect(lambda *_: session.close_dock(token))
+
+    # --- layout -------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.source_box = ChoiceBox(self.state, "source", self._bindings, "")
+        self.method_box = ChoiceBox(self.state, "method", self._bindings, "")
+        self.network_box = ChoiceBox(self.state, "network", self._bindings, "")
+        self.hint = hint_label(HINT)
+        self.phase_list = QListWidget()
+        self.phase_list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
+        self.phase_list.setFixedHeight(ROWS * (self.fontMetrics().height() + 6) + 4)
+        self.phase_list.itemSelectionChanged.connect(self._update)
+        self.files_button = QPushButton("Add CIFs…")
+        self.files_button.clicked.connect(self._add_files)
+        self.library_button = QPushButton("Add known")
+        self.library_button.setMenu(QMenu(self.library_button))
+        self.library_button.menu().aboutToShow.connect(self._fill_library)
+        self.remove_button = QPushButton("Remove")
+        self.remove_button.clicked.connect(self._remove)
+        self.masters_button = QPushButton("Choose file…")
+        self.masters_button.clicked.connect(self._choose_masters)
+        self.masters_label = ElidedLabel()
+        self.voltage_box = _spin(5, 35, 1, " kV", "Beam energy of the microscope")
+        self.voltage_box.valueChanged.connect(self._on_voltage)
+        self.minutes_box = _spin(0.1, 10_000, 5, " min", "Training stops after so much time")
+        self.minutes_box.valueChanged.connect(self._on_minutes)
+        self.name_edit = QLineEdit()
+        self.name_edit.setToolTip("What the model is called in the other docks")
+        self.name_edit.textEdited.connect(self._on_name)
+
+        self.train_button = QPushButton("Train")
+        self.train_button.setObjectName("main")
+        self.train_button.clicked.connect(lambda: self.controller.train())
+        self.resume_button = QPushButton("Resume")
+        self.resume_button.clicked.connect(lambda: self.controller.train(resume=True))
+        self.stop_button = QPushButton("Stop and keep")
+        self.stop_button.clicked.connect(self.controller.stop)
+        self.stages = QLabel()
+        self.stages.setTextFormat(Qt.TextFormat.RichText)
+        self.progress = QProgressBar()
+        self.progress.setTextVisible(False)
+        self.message = hint_label()
+        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.use_button = QPushButton("Use it in Space-group map")
+        self.use_button.clicked.connect(self._use)
+        self.loss_chart = CurveChart("loss", "Loss")
+        self.accuracy_chart = CurveChart("accuracy", "Accuracy")
+        self.matrix_title = hint_label()
+        self.matrix = ConfusionChart()
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(self._content())
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(area)
+        self.setMinimumWidth(300)
+
+    def _content(self) -> QWidget:
+        content = QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(8, 8, 8, 8)
+        column.setSpacing(6)
+        first = QGridLayout()
+        first.setColumnStretch(1, 1)
+        _row(first, 0, "Learn from", self.source_box)
+        column.addLayout(first)
+        self.phases_part = QWidget()
+        phases = QVBoxLayout(self.phases_part)
+        phases.setContentsMargins(0, 0, 0, 0)
+        phases.addWidget(self.hint)
+        phases.addWidget(self.phase_list)
+        buttons = QHBoxLayout()
+        for button in (self.files_button, self.library_button, self.remove_button):
+            buttons.addWidget(button, 1)
+        phases.addLayout(buttons)
+        column.addWidget(self.phases_part)
+        self.masters_part = QWidget()
+        masters = QHBoxLayout(self.masters_part)
+        masters.setContentsMargins(0, 0, 0, 0)
+        masters.addWidget(self.masters_label, 1)
+        masters.addWidget(self.masters_button)
+        column.addWidget(self.masters_part)
+        grid = QGridLayout()
+        grid.setVerticalSpacing(4)
+        grid.setColumnStretch(1, 1)
+        self.method_label = _row(grid, 0, "Simulation", self.method_box)
+        _row(grid, 1, "Voltage", self.voltage_box)
+        _row(grid, 2, "Network", self.network_box)
+        _row(grid, 3, "Time", self.minutes_box)
+        _row(grid, 4, "Name", self.name_edit)
+        column.addLayout(grid)
+        run = QHBoxLayout()
+        run.addWidget(self.train_button, 1)
+        run.addWidget(self.resume_button)
+        run.addWidget(self.stop_button)
+        column.addLayout(run)
+        for widget in (
+            self.stages, self.progress, self.message, self.use_button, self.loss_chart,
+            self.accuracy_chart, self.matrix_title, self.matrix,
+        ):  # fmt: skip
+            column.addWidget(widget)
+        column.addStretch(1)
+        return content
+
+    def _bind(self, viewer: Viewer) -> None:
+        events, bindings = self.state.events, self._bindings
+        for name in ("source", "masters", "method", "voltage", "network", "minutes", "name",
+                     "can_resume", "job", "stage", "message", "is_alert", "finished"):  # fmt: skip
+            bindings.connect(getattr(events, name), self._update)
+        bindings.connect(events.phases, self._show_phases)
+        bindings.connect(events.done, self._show_progress)
+        bindings.connect(events.total, self._show_progress)
+        bindings.connect(events.training, self._show_curves)
+        bindings.connect(events.validation, self._show_curves)
+        bindings.connect(events.confusion, self._show_confusion)
+        bindings.connect(viewer.events.theme, self._restyle)
+
+    # --- state to widgets ---------------------------------------------------------
+
+    def _update(self, *_: Any) -> None:
+        state = self.state
+        is_from_phases = state.source == "phases"
+        self.phases_part.setVisible(is_from_phases)
+        self.masters_part.setVisible(not is_from_phases)
+        self.method_box.setVisible(is_from_phases)
+        self.method_label.setVisible(is_from_phases)
+        self.hint.setVisible(not state.phases)
+        self.masters_label.setText("No file" if state.masters is None else str(state.masters))
+        busy = "Wait for the training, or stop it." if state.is_busy else ""
+        for widget in (self.source_box, self.method_box, self.network_box, self.voltage_box,
+                       self.minutes_box, self.name_edit, self.masters_button):  # fmt: skip
+            explain(widget, busy, widget.toolTip() if not busy else "")
+        explain(self.files_button, busy, "One CIF file per phase, or several at once")
+        explain(self.library_button, busy, "Phases that come along: metals, carbides, minerals")
+        is_chosen = bool(self.phase_list.selectedItems())
+        explain(self.remove_button, busy or ("" if is_chosen else "Choose phases in the list."))
+        self.voltage_box.setValue(state.voltage)
+        self.minutes_box.setValue(state.minutes)
+        if self.name_edit.text() != state.name:
+            self.name_edit.setText(state.name)
+        self.train_button.setText("Training…" if state.is_busy else "Train")
+        explain(self.train_button, state.why_not_train, "Simulate, train and check the model")
+        self.resume_button.setVisible(state.can_resume and not state.is_busy)
+        explain(self.resume_button, state.why_not_resume, "Go on from where training stopped")
+        self.stop_button.setVisible(state.is_busy)
+        stopping = "Stopping already." if state.job is JobState.FINISHING else ""
+        explain(self.stop_button, stopping, "Stop now; what is learnt becomes the model")
+        self.use_button.setVisible(bool(state.finished) and not state.is_busy)
+        is_shown = state.is_busy or bool(state.training)
+        self.loss_chart.setVisible(is_shown)
+        self.accuracy_chart.setVisible(is_shown)
+        self._show_message()
+        self._show_progress()
+
+    def _show_message(self) -> None:
+        state = self.state
+        why = "" if state.is_busy else state.why_not_train
+        text = f"⚠ {state.message}" if state.is_alert else state.message or why
+        self.message.setText(text)
+        self.message.setVisible(bool(text))
+        name = "alert" if state.is_alert else "hint"
+        if self.message.objectName() != name:
+            self.message.setObjectName(name)
+            self.message.style().polish(self.message)
+
+    def _show_progress(self, *_: Any) -> None:
+        state = self.state
+        self.stages.setVisible(state.is_busy)
+        self.progress.setVisible(state.is_busy)
+        viewer = self._viewer()
+        if viewer is not None and state.is_busy:
+            self.stages.setText(_stages(state.stage, state.source, viewer))
+        is_measured = state.total > 0
+        self.progress.setRange(0, state.total if is_measured else 0)
+        self.progress.setValue(min(state.done, state.total) if is_measured else 0)
+        unit = "s" if state.stage == "train" else "phases"
+        self.progress.setToolTip(f"{state.done} of {state.total} {unit}" if is_measured else "")
+
+    def _show_phases(self, *_: Any) -> None:
+        self.phase_list.clear()
+        for phase in self.state.phases:
+            item = QListWidgetItem(f"{phase.name}   {_symbol(phase.space_group)}")
+            item.setData(Qt.ItemDataRole.UserRole, phase.name)
+            item.setToolTip(f"{phase.name}: space group {phase.space_group}")
+            self.phase_list.addItem(item)
+        self._update()
+
+    def _show_curves(self, *_: Any) -> None:
+        for chart in (self.loss_chart, self.accuracy_chart):
+            chart.set_points(self.state.training, self.state.validation)
+            chart.setVisible(self.state.is_busy or bool(self.state.training))
+
+    def _show_confusion(self, *_: Any) -> None:
+        found = self.state.confusion
+        self.matrix.setVisible(found is not None)
+        self.matrix_title.setVisible(found is not None)
+        if found is None:
+            return
+        of = (
+            "structures kept out of training"
+            if found.is_held_out
+            else "the phases trained on, at new orientations; nothing was kept out"
+        )
+        self.matrix_title.setText(
+            f"{found.accuracy:.0%} right (%, truth down): simulated patterns of {of}"
+        )
+        self.matrix.set_confusion(found, [_symbol(number) for number in found.classes])
+
+    def _restyle(self, *_: Any) -> None:
+        viewer = self._viewer()
+        if viewer is None:
+            return
+        colors = theme_colors(viewer)
+        self.setStyleSheet(style_sheet(colors))
+        for chart in (self.loss_chart, self.accuracy_chart, self.matrix):
+            chart.colors = colors
+            chart.update()
+
+    # --- widgets to state ---------------------------------------------------------
+
+    def _on_voltage(self, value: float) -> None:
+        self.state.voltage = value
+
+    def _on_minutes(self, value: float) -> None:
+        self.state.minutes = value
+
+    def _on_name(self, text: str) -> None:
+        self.state.name = text.strip()
+
+    def _add_files(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Add phases", "", "Structures (*.cif)")
+        self.controller.add_files(Path(path) for path in paths)
+
+    def _fill_library(self) -> None:
+        from ..crystal.library import library
+
+        menu = self.library_button.menu()
+        menu.clear()
+        for phase in sorted(library(), key=lambda p: (-p.space_group, p.name)):
+            action = menu.addAction(f"{phase.name}   {_symbol(phase.space_group)}")
+            action.triggered.connect(lambda *_, p=phase: self.controller.add([p]))
+
+    def _remove(self) -> None:
+        chosen = [i.data(Qt.ItemDataRole.UserRole) for i in self.phase_list.selectedItems()]
+        self.controller.remove(chosen)
+
+    def _choose_masters(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Master patterns", "", "Master sets (*.npz)")
+        if path:
+            self.state.masters = Path(path)
+
+    def _use(self) -> None:
+        viewer = self._viewer()
+        if viewer is not None:
+            self.session.map_state.model = self.state.finished
+            viewer.window.add_plugin_dock_widget("napari-spacegroup", "Space-group map")
+
+    # --- life ---------------------------------------------------------------------
+
+    def event(self, event: QEvent) -> bool:
+        """End the training when napari takes the widget out of its dock; a checkpoint stays."""
+        if event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._was_docked = True
+            elif self._was_docked:
+                self._bindings.release()
+                self.session.close_dock(self._token)
+        return bool(super().event(event))
+
+
+def _symbol(number: int) -> str:
+    from .describe import level_symbols
+
+    return f"{level_symbols('space_group')[number - 1]} ({number})"
+
+
+def _stages(stage: str, source: str, viewer: Viewer) -> str:
+    """Return the stages as rich text, the present one in bold."""
+    colors = theme_colors(viewer)
+    shown = [(key, title) for key, title in STAGES if key != "simulate" or source == "phases"]
+    keys = [key for key, _ in shown]
+    now = keys.index(stage) if stage in keys else -1
+    parts = []
+    for index, (_, title) in enumerate(shown):
+        mark = "✓ " if index < now else f"{index + 1} "
+        style = f"color:{(colors.text if index == now else colors.faint).name()}"
+        weight = ";font-weight:600" if index == now else ""
+        parts.append(f'<span style="{style}{weight}">{mark}{title}</span>')
+    return " &nbsp;›&nbsp; ".join(parts)
+
+
+def _spin(low: float, high: float, step: float, unit: str, tip: str) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    box.setRange(low, high)
+    box.setSingleStep(step)
+    box.setDecimals(1)
+    box.setSuffix(unit)
+    box.setToolTip(tip)
+    return box
+
+
+def _row(grid: QGridLayout, row: int, title: str, widget: QWidget) -> QLabel:
+    label = QLabel(title)
+    label.setBuddy(widget)
+    grid.addWidget(label, row, 0)
+    grid.addWidget(widget, row, 1)
+    return label
