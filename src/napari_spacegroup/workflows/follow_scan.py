@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +22,8 @@ from ..stream import LiveSource, SourceState, open_source
 from .classify_scan import as_model, view_of_map
 from .live_session import Heard, LiveSession
 from .live_status import LiveStatus, MapBegun
+
+_log = logging.getLogger(__name__)
 
 FollowEvent: TypeAlias = Event | LiveStatus | MapBegun
 
@@ -275,6 +279,7 @@ def _heard(
     is_paused: Callable[[], bool] | None,
 ) -> Iterator[Heard]:
     """Ask the source again and again; runs on the reader's thread."""
+    _warm_up(session.path)
     source.open()
     asked = time.monotonic()
     pause = POLL_SECONDS
@@ -292,3 +297,15 @@ def _heard(
         pause = POLL_SECONDS if arrival.count else min(1.05 * pause, MOST_WAIT_SECONDS)
         if not arrival.count:
             wake.wait(pause)
+
+
+def _warm_up(path: Path | None) -> None:
+    """Load what reads headers while there is nothing to read yet: it takes seconds."""
+    if path is None or path.exists():
+        return
+    try:
+        for name in ("io.plugins.nordif._api", "io.plugins.edax_binary._api"):
+            import_module(f"kikuchipy.{name}")
+        import_module("kikuchipy.detectors").EBSDDetector  # noqa: B018  loaded when asked for
+    except ImportError as error:
+        _log.debug("could not load the readers in advance: %s", error)
