@@ -40,7 +40,9 @@ def main() -> None:
         _, rest, _ = network.indexer.linearise(screen, rotations[:, None])
         fitted = (screen.values[:, None] - rest)[0, 0].reshape(60, 60).numpy()
         answer = model.probabilities(inputs, centers)[0].numpy()
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.6), width_ratios=(1, 1, 1, 0.9))
+    figure, axes = plt.subplots(
+        1, 4, figsize=(13, 4), width_ratios=(1, 1, 1, 0.8), layout="constrained"
+    )
     axes[0].imshow(inputs[0, 0], cmap="gray", vmin=-2.5, vmax=2.5)
     axes[0].set_title("The pattern, as the network gets it")
     axes[1].imshow(fitted, cmap="gray")
@@ -54,7 +56,7 @@ def main() -> None:
         axes[2].plot(column, row, "o", color="#d1495b", ms=5, clip_on=False)
         axes[2].annotate(name, (column, row), xytext=(0, 7 if row else -13), color="#d1495b",
                          textcoords="offset points", ha=place)  # fmt: skip
-    axes[2].set_title("Folded 48 times into one sector\n", pad=12)
+    axes[2].set_title("Folded 48 times into one sector", pad=24)
     for axis in axes[:3]:
         axis.set_axis_off()
     order = np.argsort(answer)
@@ -65,7 +67,6 @@ def main() -> None:
     axes[3].set_ylabel("space group")
     for side in ("top", "right"):
         axes[3].spines[side].set_visible(False)
-    figure.tight_layout()
     figure.savefig(OUT, dpi=110)
 
 

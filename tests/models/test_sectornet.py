@@ -49,7 +49,7 @@ def test_an_equivalent_orientation_is_the_same_input(network, model, nickel_patt
     torch.testing.assert_close(first, second, atol=1e-4, rtol=0)
 
 
-def test_noise_is_no_class(network, model):
+def test_noise_is_no_class(model):
     noise = np.random.default_rng(0).normal(size=(6, 60, 60)).astype(np.float32)
     found = model.predict(noise, pattern_center=np.array(CENTER))
     np.testing.assert_allclose(found, 1 / 3, atol=0.05)

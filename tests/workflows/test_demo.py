@@ -52,10 +52,5 @@ def test_without_kikuchipy(monkeypatch):
         demo_scan_path()
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="trained for 68 minutes on one CPU core, the model reads noisy nickel as 221: "
-    "docs/results.md; take this mark away when a better trained one is bundled",
-)
 def test_the_bundled_model_reads_nickel(tmp_path):
     assert (demo(tmp_path).labels() == 225).all()

@@ -16,7 +16,6 @@ from .indexing import CubicIndexer
 from .resnet import ConvolutionUnit
 from .sector import fold_patterns, screen_rays
 
-
 TRUST_MIDDLE, TRUST_WIDTH = 0.18, 0.02
 """Explained share at which an orientation is trusted by half, and how fast that changes."""
 
