@@ -66,7 +66,7 @@ def centers(model: Model, masters: MasterSet, count: int) -> dict[str, Any]:
     """Find the pattern center of ``count`` patterns that share it, structure by structure."""
     generator = torch.Generator().manual_seed(SEED)
     errors, explained = [], []
-    for index in range(0, len(masters), 5):
+    for index in range(0, len(masters), 10):
         drawn = GeometryRange.of("standard").draw(1, generator)
         center = tuple(drawn.pattern_center[0].tolist())
         geometry = DetectorGeometry.fixed((60, 60), center, sample_tilt=70.0, count=count)

@@ -95,7 +95,7 @@ def indexing(report: dict[str, Any]) -> list[str]:
         f"**Simulated**, the {report['structures']} held-out structures, pattern center known:",
         "",
         *table(head, simulated),
-        "Pattern center unknown, standard condition, every fifth of those structures. A center "
+        "Pattern center unknown, standard condition, every tenth of those structures. A center "
         "is said to be good where cubic crystals explain a fifth of the patterns with it:",
         "",
         *table(["patterns that share it", "found within 0.01", "said to be good",
