@@ -66,8 +66,9 @@ def test_every_command_of_the_manifest_can_be_called(repository):
     used = {widget.command for widget in manifest.contributions.widgets}
     used |= {reader.command for reader in manifest.contributions.readers}
     used |= {sample.command for sample in manifest.contributions.sample_data}
-    (entry,) = manifest.contributions.menus["napari/layers/classify"]
-    used.add(entry.command)
+    assert set(manifest.contributions.menus) == {"napari/layers/classify", "napari/file/acquire"}
+    for entries in manifest.contributions.menus.values():
+        used |= {entry.command for entry in entries}
     assert used == {command.id for command in manifest.contributions.commands}
     assert isinstance(DynamicPlugin("probe").manifest, PluginManifest)
 
