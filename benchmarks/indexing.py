@@ -62,11 +62,11 @@ def orientations(model: Model, masters: MasterSet, condition: str, count: int) -
     }
 
 
-def centers(model: Model, masters: MasterSet, count: int) -> dict[str, Any]:
+def centers(model: Model, masters: MasterSet, count: int, every: int) -> dict[str, Any]:
     """Find the pattern center of ``count`` patterns that share it, structure by structure."""
     generator = torch.Generator().manual_seed(SEED)
     errors, explained = [], []
-    for index in range(0, len(masters), 10):
+    for index in range(0, len(masters), every):
         drawn = GeometryRange.of("standard").draw(1, generator)
         center = tuple(drawn.pattern_center[0].tolist())
         geometry = DetectorGeometry.fixed((60, 60), center, sample_tilt=70.0, count=count)
@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--model", default="ebsd-cubic")
     parser.add_argument("--sets", type=Path, default=Path("recipes/ebsd-cubic/sets"))
     parser.add_argument("--patterns", type=int, default=24)
+    parser.add_argument("--every", type=int, default=10, help="of the structures, for centers")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = nsg.load_model(options.model)
@@ -159,7 +160,7 @@ def main() -> None:
             for condition in ("clean", "standard", "hard")
         }
         print(json.dumps(report["simulated"], indent=1))
-        report["centers"] = {str(n): centers(model, masters, n) for n in (24, 6, 1)}
+        report["centers"] = {str(n): centers(model, masters, n, options.every) for n in (24, 6, 1)}
         print(json.dumps(report["centers"], indent=1))
         report["measured"] = {
             "ferrite, ci > 0.5": ferrite(model, options.data),

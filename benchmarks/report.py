@@ -83,7 +83,8 @@ def indexing(report: dict[str, Any]) -> list[str]:
     simulated = [row(name, found, found["explained where right"])
                  for name, found in report["simulated"].items()]  # fmt: skip
     centers = [
-        [count, f"{found['within 0.01']:.0%}", f"{found['said to be good']:.0%}",
+        [count, str(found["structures"]), f"{found['within 0.01']:.0%}",
+         f"{found['said to be good']:.0%}",
          f"{found['within 0.01 of those']:.0%}", f"{found['median largest error']:.4f}"]
         for count, found in report["centers"].items()
     ]  # fmt: skip
@@ -95,10 +96,10 @@ def indexing(report: dict[str, Any]) -> list[str]:
         f"**Simulated**, the {report['structures']} held-out structures, pattern center known:",
         "",
         *table(head, simulated),
-        "Pattern center unknown, standard condition, every tenth of those structures. A center "
+        "Pattern center unknown, standard condition, some of those structures. A center "
         "is said to be good where cubic crystals explain a fifth of the patterns with it:",
         "",
-        *table(["patterns that share it", "found within 0.01", "said to be good",
+        *table(["patterns that share it", "structures", "found within 0.01", "said to be good",
                 "of those within 0.01", "median error"], centers),
         "**Measured**, against the orientations in the files, which were found knowing the "
         "phase:",
@@ -110,6 +111,25 @@ def indexing(report: dict[str, Any]) -> list[str]:
                           for k in ("of the file", "found"))  # fmt: skip
         lines.append(f"Pattern center of {name}: ({stated}) in the file, ({center}) found.")
     return [*lines, ""]
+
+
+def ablation(report: dict[str, Any]) -> list[str]:
+    """Return the section on what each randomisation brings."""
+    names = list(report["rows"][0]["measured"])
+    rows = [
+        [row["variant"], f"{row['simulated']:.1%}",
+         *(f"{row['measured'][n]['right']} of {row['measured'][n]['n']}" for n in names)]
+        for row in report["rows"]
+    ]  # fmt: skip
+    return [
+        "## What each randomisation of the training brings",
+        "",
+        f"By `benchmarks/ablation.py`: {report['steps']} steps on {report['structures']} "
+        f"structures, seed {report['seed']}, one run each, so differences of a few patterns are "
+        f"chance. The second column is simulated, the others measured. {machine(report['made'])}",
+        "",
+        *table(["training", "held-out structures, standard", *names], rows),
+    ]
 
 
 def measured(report: dict[str, Any]) -> list[str]:
@@ -172,6 +192,7 @@ def main() -> None:
         ("ebsd-cubic", simulated),
         ("measured", measured),
         ("indexing", indexing),
+        ("ablation", ablation),
         ("equivalence", equivalence),
         ("bench", bench),
     ):
