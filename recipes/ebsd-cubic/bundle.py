@@ -94,7 +94,8 @@ def main() -> None:
                "voltage_kV": [11, 29],
                "how": "one run of 3250 s whose training set grew twice (938 structures, then "
                "1035, then finer ones of the diamond structure): train.yaml will not give the "
-               "same weights bit for bit",
+               "same weights bit for bit, and the eight finer patterns had been resampled with a "
+               "slight shift, which the stored set no longer has",
                "known_flaw": "most master patterns, at half size 60 to 72 and one energy, hold "
                "aliased fine lines (docs/convergence.md)"},
         }

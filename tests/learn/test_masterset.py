@@ -60,6 +60,14 @@ def test_a_finer_grid_comes_without_aliases():
     assert torch.corrcoef(inner)[0, 1] > 0.99
 
 
+def test_a_finer_grid_keeps_its_symmetry(tmp_path):
+    MasterSet.from_arrays([symmetric_sheet(97, 0)], [MasterRecord("A", 221)], size=33).save(
+        tmp_path / "set.npz"
+    )
+    with np.load(tmp_path / "set.npz") as content:
+        assert "octants" in content
+
+
 def test_both_kinds_load_together(tmp_path):
     one = made([symmetric_sheet(33, 0)])
     other = made([np.random.default_rng(0).normal(size=(1, 33, 33))])

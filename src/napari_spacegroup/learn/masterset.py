@@ -19,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import ModelError, ScanError
+from ..simulate.detector import blur_normalised
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ class MasterSet:
         sheets = []
         for array in arrays:
             sheet = torch.as_tensor(np.asarray(array, dtype=np.float32))
+            if sheet.shape[-1] > size:
+                # What the coarse grid can't hold would come back as aliases.
+                sheet = blur_normalised(sheet, 0.5 * (sheet.shape[-1] - 1) / (size - 1))
             if sheet.shape[-1] != size:
                 sheet = functional.interpolate(
-                    sheet[None], (size, size), mode="bilinear", align_corners=True,
-                    antialias=sheet.shape[-1] > size,
-                )[0]  # fmt: skip
+                    sheet[None], (size, size), mode="bilinear", align_corners=True
+                )[0]
             sheets.append((sheet - sheet.mean()) / (sheet.std() + 1e-12))
         if not sheets:
             raise ModelError("a master set needs at least one master pattern, got none")

@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import struct
+from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -128,6 +129,7 @@ class RawSource(SlotSource):
                 self._layout, self._info = self._begin(file)
             yield RawVisit(file, self._layout, self._identity_of(file, self._layout))
 
+    @abstractmethod
     def _begin(self, file: BinaryIO) -> tuple[RawLayout, ScanInfo]:
         """Return layout and what the header says.
 
@@ -136,7 +138,6 @@ class RawSource(SlotSource):
         SourceError
             If the header is not whole yet.
         """
-        raise NotImplementedError
 
     def _identity_of(self, file: BinaryIO, layout: RawLayout) -> bytes:
         file.seek(0)
