@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, replace
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -106,11 +106,83 @@ def classify_events(
     yield from _check_technique(scan, model)
     if device is not None:
         model = model.to(device)
+    token = CancelToken() if cancel is None else cancel
+    begun = yield from start_map(
+        scan, model, spec, token, into=into, journal=journal, pattern_center=pattern_center,
+        like=like,
+    )  # fmt: skip
+    result, view, size, witness = begun.result, begun.view, begun.size, begun.witness
+    is_todo, done, total = begun.is_todo, begun.done, scan.n_patterns
+    with Prefetcher(
+        _checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
+    ) as batches:
+        for start, patterns, status in batches:
+            if token.is_cancelled:
+                break
+            checksums = witness.look(start, patterns) if journal is not None else None
+            probabilities = predict_chunk(model, view, start, patterns, status)
+            n_pattern = len(status)
+            del patterns  # the next one is on its way: no batch more than needed
+            result.merge(start, probabilities, status)
+            if journal is not None and checksums is not None:
+                problem = journal.problem
+                journal.write(Record(start, probabilities, status, checksums))
+                if journal.problem and not problem:
+                    yield Log(journal.problem)
+            done += n_pattern
+            yield Partial(start, probabilities, status)
+            yield Progress(done, total, "Classifying")
+    if journal is not None and done == total:
+        witness.check()
+    result.provenance["seconds"] = round(time.monotonic() - started, 3)
+    yield from _remarks(result)
+    yield Done(result, is_cancelled=done < total)
+
+
+@dataclass
+class MapStart:
+    """A map before its first new batch, and what is left to do.
+
+    Parameters
+    ----------
+    result
+        The map, with what a journal held.
+    view
+        How the patterns are seen.
+    size
+        Patterns in a batch.
+    is_todo
+        Which batches are not done, shape ``(batch,)``.
+    witness
+        Remembers what was read, to notice a file that changes.
+    done
+        Patterns that are done.
+    """
+
+    result: SpaceGroupMap
+    view: PatternView
+    size: int
+    is_todo: NDArray[np.bool_]
+    witness: ScanWitness
+    done: int
+
+
+def start_map(
+    scan: PatternScan,
+    model: Classifier,
+    spec: ClassifySpec,
+    token: CancelToken,
+    *,
+    into: SpaceGroupMap | None,
+    journal: Journal | None,
+    pattern_center: tuple[float, float, float] | None,
+    like: Mapping[str, Any] | None,
+) -> Generator[Event, None, MapStart]:
+    """Check what was asked, decide how patterns are seen, and take over what is done."""
     result = empty_map(scan, model) if into is None else into
     _check_fit(scan, model, result)
     result.provenance.update(_provenance(scan, model, spec))
-    token = CancelToken() if cancel is None else cancel
-    size = fitting_batch(scan, batch_size)
+    size = fitting_batch(scan, spec.batch_size)
     header = _header(result, model, size, pattern_center, like)
     view: PatternView | None = None
     if journal is not None:
@@ -144,30 +216,7 @@ def classify_events(
         if done:
             yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
             yield Progress(done, total, "Classifying")
-    with Prefetcher(
-        _checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
-    ) as batches:
-        for start, patterns, status in batches:
-            if token.is_cancelled:
-                break
-            checksums = witness.look(start, patterns) if journal is not None else None
-            probabilities = predict_chunk(model, view, start, patterns, status)
-            n_pattern = len(status)
-            del patterns  # the next one is on its way: no batch more than needed
-            result.merge(start, probabilities, status)
-            if journal is not None and checksums is not None:
-                problem = journal.problem
-                journal.write(Record(start, probabilities, status, checksums))
-                if journal.problem and not problem:
-                    yield Log(journal.problem)
-            done += n_pattern
-            yield Partial(start, probabilities, status)
-            yield Progress(done, total, "Classifying")
-    if journal is not None and done == total:
-        witness.check()
-    result.provenance["seconds"] = round(time.monotonic() - started, 3)
-    yield from _remarks(result)
-    yield Done(result, is_cancelled=done < total)
+    return MapStart(result, view, size, is_todo, witness, done)
 
 
 def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:

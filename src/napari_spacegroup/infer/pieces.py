@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -24,23 +24,17 @@ from ..jobs import CancelToken, Done, Event, Executor, Log, Partial, Priority, P
 from ..jobs.turns import TURNS
 from ..patterns.read import read
 from ..patterns.scan import PatternScan
-from .centers import CenterFinder
 from .classifier import (
     Classifier,
-    _check_fit,
     _check_technique,
     _checked_batches,
-    _header,
-    _provenance,
     _remarks,
-    empty_map,
-    fitting_batch,
     predict_chunk,
+    start_map,
 )
 from .journal import Journal, Record
 from .spacegroup_map import SpaceGroupMap
-from .view import PatternView, note_view, restored_view, view_of_scan
-from .witness import ScanWitness
+from .view import PatternView
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,41 +132,13 @@ def spread_events(
         "classify",
     )
     yield from _check_technique(scan, model)
-    result = empty_map(scan, model) if into is None else into
-    _check_fit(scan, model, result)
-    result.provenance.update(_provenance(scan, model, spec))
     token = CancelToken() if cancel is None else cancel
-    size = fitting_batch(scan, batch_size)
-    header = _header(result, model, size, pattern_center, like)
-    view: PatternView | None = None
-    if journal is not None:
-        wanted = asdict(header)
-        del wanted["view"]
-        journal.check(**wanted)
-        if journal.header is not None:
-            stored = journal.header.view
-            view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
-    if view is None:
-        if isinstance(model, CenterFinder) and model.needs_pattern_center:
-            yield Log("Looking at the pattern center")
-        view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
-    note_view(result, view)
-    if view.center is not None:
-        yield Log(view.center.sentence())
-    done, total = 0, scan.n_patterns
-    is_todo = np.ones(-(-total // size), bool)
-    witness = ScanWitness(scan)
-    if journal is not None:
-        journal.begin(replace(header, view=view.as_plain()))
-        for record in journal.records():
-            result.merge(record.start, record.probabilities, record.status)
-            witness.remember(record.start, record.checksums)
-            done += len(record.status) if is_todo[record.start // size] else 0
-            is_todo[record.start // size] = False
-            yield Partial(record.start, record.probabilities, record.status)
-        if done:
-            yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
-            yield Progress(done, total, "Classifying")
+    begun = yield from start_map(
+        scan, model, spec, token, into=into, journal=journal, pattern_center=pattern_center,
+        like=like,
+    )  # fmt: skip
+    result, view, size, witness = begun.result, begun.view, begun.size, begun.witness
+    is_todo, done, total = begun.is_todo, begun.done, scan.n_patterns
     # A journal holds a checksum of every pattern, so that they have to come through here.
     path = _path_for_workers(scan, executor, token) if journal is None else None
     checksums: dict[int, Any] = {}
