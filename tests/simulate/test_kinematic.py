@@ -100,3 +100,11 @@ def test_no_planes_is_an_error(crystals):
     tiny = crystals.phase("Ni").scaled(0.1)
     with pytest.raises(PhaseError, match="lower d_min"):
         simulate_master(tiny, SPEC)
+
+
+def test_no_band_is_lost_between_threads(crystals):
+    """kikuchipy sums the bands on several threads that overwrite each other's sums."""
+    phase, spec = crystals.phase("Ni"), KinematicSpec(half_size=30, d_min=0.7)
+    first = simulate_master(phase, spec).data
+    for _ in range(5):
+        np.testing.assert_array_equal(simulate_master(phase, spec).data, first)

@@ -1,9 +1,9 @@
 """Dynamical master patterns: the one place that knows de-ebsd.
 
 de-ebsd (a torch port of EMsoft's Bloch-wave chain) is young, so everything that we
-need of it goes through :func:`simulate_dynamical`. Two steps are replaced here for
-speed, neither of which changes the result: the strong/weak split of the beams and the
-depth integration (see :func:`_fast_backend`).
+need of it goes through :func:`simulate_dynamical`. A few steps are replaced here for
+speed, none of which changes the result: the choice of beams and the depth integration
+(see :func:`_fast_backend`).
 """
 
 from __future__ import annotations
@@ -274,8 +274,10 @@ def as_crystal(phase: Phase) -> Any:
 
 
 def _fast_backend(dtype: Any = None) -> Any:
-    """Return de-ebsd's batched solver with two exact shortcuts.
+    """Return de-ebsd's batched solver with exact shortcuts.
 
+    * Reflections that the lattice forbids never enter (the crystal is in P1 there, so
+      de-ebsd lists them); excitation errors are one matrix product.
     * The strong/weak split asks for the smallest ``|s_g| / (λ |U_gh|)`` over all
       candidates ``h``. ``h = g`` is one of them and ``|U_0|`` is the largest modulus of
       all, so the minimum is ``|s_g| / (λ |U_0|)``: no pair table is needed.
@@ -286,19 +288,29 @@ def _fast_backend(dtype: Any = None) -> Any:
     import torch
     from de_ebsd.crystal.scattering import atomic_number
     from de_ebsd.diffraction.prism import BlochPrismBackend
-    from de_ebsd.diffraction.reflections import excitation_errors
 
     class FastBackend(BlochPrismBackend):  # type: ignore[misc]
+        def prepare(self, inputs: Any) -> None:
+            super().prepare(inputs)
+            keep = ~self.forbidden
+            self.hkl_aug, self.u_mod = self.hkl_aug[keep], self.u_mod[keep]
+            self.g_cart = self.g_cart[keep[1:]]
+            self.forbidden = self.forbidden[keep]
+            self.n_beams = len(self.hkl_aug)
+            self.g_squared = (self.g_cart**2).sum(1)
+
         def _classify(self, k: Any) -> tuple[Any, Any, Any]:
             bethe = self.bethe
-            excitation = excitation_errors(self.g_cart, k, self.lam)
+            # -g.(2k + g) / 2n.(k + g) with the foil normal n along k: one matrix product.
+            along = k @ self.g_cart.T
+            excitation = -(2 * along / self.lam + self.g_squared) / (2 * (1 / self.lam + along))
             excitation = torch.cat([torch.zeros_like(excitation[:, :1]), excitation], dim=1)
             ratio = excitation.abs() / self.lam
             candidate = ratio / self.u_mod.clamp_min(1e-30) <= bethe.cutoff
             relative = ratio / self.u_mod[0]
-            strong = candidate & (relative <= bethe.strong) & ~self.forbidden
+            strong = candidate & (relative <= bethe.strong)
             strong[:, 0] = True
-            weak = candidate & ~strong & (relative <= bethe.weak) & ~self.forbidden
+            weak = candidate & ~strong & (relative <= bethe.weak)
             return strong, weak, excitation
 
         def _build_sgh_lut(self, structure_factors: Any, crystal: Any) -> None:

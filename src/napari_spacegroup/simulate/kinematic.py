@@ -6,6 +6,8 @@ the bands; both are imported when they are needed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,9 +69,11 @@ def simulate_kinematic(phase: Phase, spec: KinematicSpec) -> NDArray[np.float32]
     reflectors.calculate_theta(spec.voltage * 1e3)
     # The stereographic grid is coarser than the Lambert grid at the pole: twice the size,
     # then the weights 1, 2, 1 on the way down.
-    signal = KikuchiPatternSimulator(reflectors).calculate_master_pattern(
-        half_size=2 * spec.half_size, hemisphere="both", scaling=spec.scaling
-    )
+    simulator = KikuchiPatternSimulator(reflectors)
+    with _one_numba_thread():
+        signal = simulator.calculate_master_pattern(
+            half_size=2 * spec.half_size, hemisphere="both", scaling=spec.scaling
+        )
     return _halved(signal.as_lambert(show_progressbar=False).data)
 
 
@@ -121,6 +125,23 @@ def structure_factors(
                 phases = np.exp(2j * np.pi * (hkl @ np.array(site.position)))
                 total += site.occupancy * shape * phases
     return total
+
+
+@contextmanager
+def _one_numba_thread() -> Iterator[None]:
+    """Keep kikuchipy's loop over reflectors on one thread.
+
+    Its threads add to one shared pattern without a lock (kikuchipy 0.13.1,
+    ``get_pattern``), so that bands go missing here and there, differently in each run.
+    """
+    import numba  # type: ignore[import-untyped]
+
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(threads)
 
 
 def _halved(fine: NDArray[Any]) -> NDArray[np.float32]:
