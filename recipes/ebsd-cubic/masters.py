@@ -303,9 +303,9 @@ def more_tasks(structures: list[Record], done: list[Task]) -> list[Task]:
         prototypes = collections.defaultdict(list)
         for r in structures:
             most = 170 if group == 230 else 90
-            if r["sg"] == group and "sg_loose" not in r and r["n"] <= most:
-                if side_of(r) == "train":
-                    prototypes[r["proto"]].append(r)
+            is_fit = r["sg"] == group and "sg_loose" not in r and r["n"] <= most
+            if is_fit and side_of(r) == "train":
+                prototypes[r["proto"]].append(r)
         names = sorted(prototypes)
         weights = [len(prototypes[name]) ** 0.5 for name in names]
         chosen = 0

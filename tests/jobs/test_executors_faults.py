@@ -97,9 +97,9 @@ def remote(tmp_path):
     worker = subprocess.Popen(
         [sys.executable, "-m", "distributed.cli.dask_worker", "--host", "127.0.0.1", "--no-nanny",
          "--nthreads", "2", "--scheduler-file", str(address_file), "--no-dashboard",
-         "--dashboard-address", "127.0.0.1:0", "--death-timeout", "20"], **common,
+         "--dashboard-address", "127.0.0.1:0", "--death-timeout", "90"], **common,
     )  # fmt: skip
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 90
     while not address_file.exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     import json

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spacegroup.config import TrainSpec
+from napari_spacegroup.config import SimulateSpec, TrainSpec
+from napari_spacegroup.config.master import KinematicSpec
+from napari_spacegroup.crystal.library import library_phase
 from napari_spacegroup.errors import CancelledError
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.jobs import CancelToken, Log, Partial, Progress
@@ -18,7 +20,7 @@ from napari_spacegroup.jobs.dask_executor import DaskExecutor
 from napari_spacegroup.learn import MasterRecord, MasterSet
 from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.simulate.lambert import lambert_directions
-from napari_spacegroup.workflows import classify, train
+from napari_spacegroup.workflows import classify, simulate, simulate_phases, train
 
 CLASSES = (221, 223, 225, 227, 229, 230)
 
@@ -117,6 +119,27 @@ def worker_processes(executor) -> list[int]:
     return list(executor.client.run(os.getpid).values())
 
 
+def test_a_killed_worker_costs_only_its_pieces(
+    scan_file, model, reference, three_workers, tmp_path
+):
+    killed = []
+
+    def listen(event):
+        if isinstance(event, Partial) and not killed:
+            killed.append(worker_processes(three_workers)[0])
+            os.kill(killed[0], signal.SIGKILL)
+
+    out = tmp_path / "map.h5"
+    result = classify(
+        scan_file, model, batch_size=8, device="cpu", executor=three_workers, on_event=listen,
+        out=out,
+    )  # fmt: skip
+    assert killed
+    assert result.is_complete
+    assert out.exists()
+    np.testing.assert_array_equal(result.labels(), reference.labels())
+
+
 def bands(normals: np.ndarray, width: float) -> np.ndarray:
     directions = lambert_directions(20)[:1]
     angles = np.abs(directions @ (normals / np.linalg.norm(normals, axis=1)[:, None]).T)
@@ -191,3 +214,16 @@ def test_a_new_training_does_not_go_on_from_an_old_checkpoint(masters_file, tmp_
     model = train(train_spec(masters_file, 2), tmp_path)
     assert model.card.training["steps"] == 2
     assert (tmp_path / "checkpoint.before.safetensors").exists()
+
+
+def test_phases_are_simulated_on_the_workers(three_workers, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_SPACEGROUP_CACHE", str(tmp_path / "cache"))
+    names = ("Ni", "Fe", "Si")
+    phases = [library_phase(name) for name in names]
+    monkeypatch.setattr(simulate_phases, "_read_phases", lambda _: phases)
+    spec = SimulateSpec(phases=(tmp_path,), master=KinematicSpec(half_size=20, d_min=1.0))
+    seen = []
+    out = simulate(spec, tmp_path / "set.npz", executor=three_workers, on_event=seen.append)
+    masters = MasterSet.load(out)
+    assert [record.name for record in masters.records] == list(names)
+    assert seen[-1].done == 3

@@ -12,25 +12,18 @@ import os
 import threading
 import time
 import uuid
-import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError as AsyncCancelledError
 from typing import Any
 
-from ..errors import SchedulerLostError, WorkerLostError
+from ..errors import SchedulerLostError
 from .cancel import CancelToken
-from .dask_worker import MESSAGES, Begun, pack, run_on_worker, run_piece, stop_name, unpack
+from .dask_pieces import POLL_SECONDS, Pieces, Watch, why_over
+from .dask_worker import MESSAGES, Begun, pack, run_on_worker, stop_name
 from .events import Done, Event, Failed, Log
 from .task import Priority, Task
 
 _log = logging.getLogger(__name__)
-
-POLL_SECONDS = 0.05
-"""How long an executor waits between two looks for events."""
-
-GRACE_SECONDS = 3.0
-"""How long a scheduler may be out of reach before the job is given up."""
 
 CONNECT_SECONDS = 10.0
 
@@ -147,7 +140,7 @@ class DaskExecutor:
         from distributed import Event as Flag
         from distributed.protocol.pickle import loads
 
-        watch = _Watch(client)
+        watch = Watch(client)
         hurry = threading.Event()
         token.on_cancel(hurry.set)
         cancelled_at = 0.0
@@ -175,7 +168,7 @@ class DaskExecutor:
                 yield Failed(lost)
                 return
             if was_over and watch.is_connected:
-                yield Failed(_why_over(future))
+                yield Failed(why_over(future))
                 return
             if cancelled_at and time.monotonic() - cancelled_at > CANCEL_SECONDS:
                 return
@@ -195,7 +188,7 @@ class DaskExecutor:
     ) -> Iterator[Any]:
         """Run a function over pieces; see :class:`~.executor.Executor`.
 
-        dask does a piece again whose worker died, and no other.
+        A piece whose worker died is done again, and no other unless dask loses it.
 
         Raises
         ------
@@ -205,39 +198,9 @@ class DaskExecutor:
             If the scheduler goes away.
         """
         client = self.client
+        options = {"resources": self._resources(client, True), "priority": int(priority)}
         token = CancelToken() if cancel is None else cancel
-        group = f"nsg-{uuid.uuid4().hex}"
-        resources = self._resources(client, True)
-        common = {"pure": False, "resources": resources, "priority": int(priority)}
-        # Results of tasks, not scattered data: those would be lost with a worker.
-        held = [
-            _submit(client, unpack, pack(value), key=f"{group}-shared-{i}", **common)
-            for i, value in enumerate(shared)
-        ]
-        ahead: deque[Any] = deque()
-        limit = sum(client.nthreads().values()) + 2
-        iterator = enumerate(pieces)
-        watch = _Watch(client)
-        try:
-            while not token.is_cancelled:
-                while len(ahead) < limit and (item := next(iterator, None)) is not None:
-                    number, piece = item
-                    ahead.append(
-                        _submit(
-                            client, run_piece, pack((function, piece)), *held,
-                            key=f"{group}-{number}", **common,
-                        )
-                    )  # fmt: skip
-                if not ahead:
-                    return
-                future = ahead[0]
-                if not _finished(future, token, watch):
-                    return
-                yield _result(future, watch)
-                ahead.popleft()
-        finally:
-            if client.status == "running":
-                client.cancel([*ahead, *held], force=True)
+        yield from Pieces(client, function, shared, options).run(pieces, token)
 
     def _connect(self) -> None:
         from distributed import Client
@@ -286,88 +249,6 @@ class DaskExecutor:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         announced = any(GPU in worker.get("resources", {}) for worker in workers)
         return {GPU: GPU_SHARE} if announced else {}
-
-
-class _Watch:
-    """Tells a hiccup of the connection from a scheduler that is gone."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._since: float | None = None
-        self._identity = client.scheduler.addr if client.scheduler is not None else ""
-
-    @property
-    def is_connected(self) -> bool:
-        return bool(self._client.status == "running")
-
-    def problem(self) -> SchedulerLostError | None:
-        """Return what to raise, or None while all is well or may become so."""
-        if self.is_connected:
-            self._since = None
-            return None
-        now = time.monotonic()
-        self._since = self._since or now
-        if now - self._since < GRACE_SECONDS and self._client.status != "closed":
-            return None
-        return SchedulerLostError(
-            f"the dask scheduler at {self._identity} went away; what had arrived is kept: start "
-            "the scheduler and its workers again, then the job (training: with resume)"
-        )
-
-
-def _finished(future: Any, token: CancelToken, watch: _Watch) -> bool:
-    """Wait for a piece; return False on cancel."""
-    done = threading.Event()
-    future.add_done_callback(lambda _: done.set())
-    while not done.wait(POLL_SECONDS):
-        if token.is_cancelled:
-            return False
-        if (lost := watch.problem()) is not None:
-            raise lost
-    return True
-
-
-def _result(future: Any, watch: _Watch) -> Any:
-    """Return the answer of a piece that is done; a lost connection is told as such."""
-    while True:
-        if watch.is_connected:
-            if future.status == "finished":
-                try:
-                    return future.result(timeout=CANCEL_SECONDS)
-                except OSError as error:  # of the connection: the piece has an answer
-                    _log.info("the scheduler does not answer: %s", error)
-            elif future.status != "pending":
-                raise _why_over(future)
-        if (lost := watch.problem()) is not None:
-            raise lost
-        time.sleep(POLL_SECONDS)
-
-
-def _why_over(future: Any) -> BaseException:
-    """Return the error of a task that ended without its last event."""
-    from distributed import KilledWorker
-
-    if future.status in ("cancelled", "lost"):
-        return SchedulerLostError(
-            "the scheduler forgot this job, probably because it was started again; what had "
-            "arrived is kept: start the job again"
-        )
-    error = future.exception() if future.status == "error" else None
-    if isinstance(error, KilledWorker):
-        return WorkerLostError(
-            "the worker process died again and again during this job; its memory may be too "
-            "small: use smaller batches, then start the job again"
-        )
-    if isinstance(error, BaseException):
-        return error
-    return WorkerLostError("the job ended on its worker without a result; start it again")
-
-
-def _submit(client: Any, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    with warnings.catch_warnings():
-        # Patterns travel with their piece: that is what makes a lost one easy to do again.
-        warnings.filterwarnings("ignore", "Sending large graph", UserWarning)
-        return client.submit(function, *arguments, **options)
 
 
 def _import(module: str) -> None:

@@ -292,11 +292,12 @@ def _fast_backend(dtype: Any = None) -> Any:
     class FastBackend(BlochPrismBackend):  # type: ignore[misc]
         def prepare(self, inputs: Any) -> None:
             super().prepare(inputs)
-            keep = ~self.forbidden
-            self.hkl_aug, self.u_mod = self.hkl_aug[keep], self.u_mod[keep]
-            self.g_cart = self.g_cart[keep[1:]]
-            self.forbidden = self.forbidden[keep]
-            self.n_beams = len(self.hkl_aug)
+            forbidden: Any = self.forbidden
+            keep = ~forbidden
+            beams = {"hkl_aug": keep, "u_mod": keep, "forbidden": keep, "g_cart": keep[1:]}
+            for name, chosen in beams.items():
+                setattr(self, name, getattr(self, name)[chosen])
+            self.n_beams = int(keep.sum())
             self.g_squared = (self.g_cart**2).sum(1)
 
         def _classify(self, k: Any) -> tuple[Any, Any, Any]:

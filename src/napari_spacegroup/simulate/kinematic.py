@@ -134,7 +134,7 @@ def _one_numba_thread() -> Iterator[None]:
     Its threads add to one shared pattern without a lock (kikuchipy 0.13.1,
     ``get_pattern``), so that bands go missing here and there, differently in each run.
     """
-    import numba  # type: ignore[import-untyped]
+    import numba
 
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
