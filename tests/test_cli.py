@@ -135,6 +135,31 @@ def test_classify_may_be_told_where_the_pattern_center_is(workflows, tmp_path, c
     assert "give one" in capsys.readouterr().err
 
 
+def test_the_work_may_be_sent_to_a_scheduler(workflows, tmp_path):
+    (tmp_path / "t.yaml").write_text("masters: [set.npz]\nname: m\n")
+    asked = {
+        "classify": ["classify", "s.h5", "--model", "m", "--out", str(tmp_path / "map.h5")],
+        "train": ["train", str(tmp_path / "t.yaml"), "--out", str(tmp_path / "model")],
+    }
+    places = {"tcp://10.0.0.5:8786": {"scheduler": "tcp://10.0.0.5:8786"},
+              "dask": {"executor": "dask"}}  # fmt: skip
+    for arguments in asked.values():
+        for place, expected in places.items():
+            assert cli.main([*arguments, "--scheduler", place]) == 0
+            assert expected.items() <= workflows.calls[-1][2].items()
+        assert cli.main(arguments) == 0
+        assert not {"scheduler", "executor"} & set(workflows.calls[-1][2])
+
+
+def test_a_scheduler_that_is_not_there_is_said_by_the_real_verb(tmp_path, capsys):
+    path = tmp_path / "scan.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 255, (2, 3, 20, 20)).astype(np.uint8))
+    arguments = ["classify", str(path), "--model", "ebsd-cubic", "--out", str(tmp_path / "m.h5")]
+    assert cli.main([*arguments, "--scheduler", "tcp://127.0.0.1:9"]) == 2
+    assert "no dask scheduler at tcp://127.0.0.1:9" in capsys.readouterr().err
+    assert not (tmp_path / "m.h5").exists()
+
+
 def test_follow_passes_everything_on(workflows, tmp_path, capsys):
     out = tmp_path / "map.h5"
     arguments = ["follow", "scan.up2", "--model", "ebsd-cubic", "--out", str(out)]

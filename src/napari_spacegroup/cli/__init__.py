@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="shares per class")
     _add_running(verb)
     _add_view(verb)
+    _add_scheduler(verb)
     verb.set_defaults(run=verbs.classify)
 
     _add_follow(choices)
@@ -90,12 +91,14 @@ def build_parser() -> argparse.ArgumentParser:
     verb = choices.add_parser("simulate", help="phases + microscope -> master patterns, patterns")
     verb.add_argument("spec", type=Path, metavar="SPEC.yaml", help="a SimulateSpec")
     verb.add_argument("--out", type=Path, required=True, metavar="FILE", help="what is simulated")
+    _add_scheduler(verb)
     verb.set_defaults(run=verbs.simulate)
 
     verb = choices.add_parser("train", help="master patterns -> model directory")
     verb.add_argument("spec", type=Path, metavar="SPEC.yaml", help="a TrainSpec")
     verb.add_argument("--out", type=Path, required=True, metavar="MODEL_DIR", help="the model")
     verb.add_argument("--resume", action="store_true", help="go on where a killed run stopped")
+    _add_scheduler(verb)
     verb.set_defaults(run=verbs.train)
 
     verb = choices.add_parser("evaluate", help="model + known phases -> report")
@@ -138,6 +141,14 @@ def _add_model(verb: argparse.ArgumentParser) -> None:
 def _add_running(verb: argparse.ArgumentParser) -> None:
     verb.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps")
     verb.add_argument("--batch-size", type=int, metavar="N", help="patterns in one pass")
+
+
+def _add_scheduler(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--scheduler", metavar="ADDRESS",
+        help="send the work to the dask scheduler at tcp://... or tls://...; dask: to a worker "
+        "process here (default: NAPARI_SPACEGROUP_SCHEDULER, else this process)",
+    )  # fmt: skip
 
 
 def _add_view(verb: argparse.ArgumentParser) -> None:

@@ -68,6 +68,7 @@ def classify(options: argparse.Namespace) -> int:
             out=options.out,
             on_event=line.show,
             **_extras(spec, options),
+            **_place(options),
         )
     if options.json is not None:
         write_json(options.json, workflows.map_report(result))
@@ -127,6 +128,13 @@ def _extras(spec: ClassifySpec, options: argparse.Namespace) -> dict[str, Any]:
     return {**extras, "anew": True} if options.anew else extras
 
 
+def _place(options: argparse.Namespace) -> dict[str, Any]:
+    """Return where the work runs, if that was asked for."""
+    if options.scheduler == "dask":
+        return {"executor": "dask"}
+    return given(scheduler=options.scheduler)
+
+
 @contextlib.contextmanager
 def _ends_at_interrupt(token: CancelToken) -> Iterator[None]:
     """Let the first Ctrl-C end the work, and the second one break it off."""
@@ -155,7 +163,7 @@ def simulate(options: argparse.Namespace) -> int:
     from .. import workflows
 
     with ProgressLine() as line:
-        workflows.simulate(spec, options.out, on_event=line.show)
+        workflows.simulate(spec, options.out, on_event=line.show, **_place(options))
     say(f"wrote {options.out}")
     return EXIT_OK
 
@@ -168,7 +176,9 @@ def train(options: argparse.Namespace) -> int:
     from .. import workflows
 
     with ProgressLine() as line:
-        workflows.train(spec, options.out, resume=options.resume, on_event=line.show)
+        workflows.train(
+            spec, options.out, resume=options.resume, on_event=line.show, **_place(options)
+        )
     say(f"wrote the model to {options.out}")
     return EXIT_OK
 
