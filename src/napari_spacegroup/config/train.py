@@ -26,6 +26,14 @@ class NetworkSpec(Spec):
         "crystals; bandnet reads bands in Radon space; both suit CPUs.",
     )
     width: int = quantity(32, "channel", "Channels of the first stage.", ge=4, le=256)
+    bands: int = quantity(
+        38, "1", "sectornet: largest h² + k² + l² of the planes whose band profiles are read; "
+        "0 reads the picture alone.", ge=0, le=100,
+    )  # fmt: skip
+    blind: float = quantity(
+        0.25, "1", "sectornet: share of training patterns with the picture hidden.", ge=0, le=0.9
+    )
+    dropout: float = quantity(0.3, "1", "sectornet: share of features dropped.", ge=0, le=0.9)
     input_size: int = quantity(
         60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
     )

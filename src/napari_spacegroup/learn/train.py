@@ -355,6 +355,13 @@ def _start_from(name: str, network: nn.Module, classes: tuple[int, ...]) -> None
     weights = model.network.state_dict()
     if model.classes != classes:
         weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
+    first = "head.1.weight"
+    if first in weights and isinstance(network, SectorNet) and network.bands is not None:
+        # A model without band profiles starts one with them: its head is widened.
+        wider = network.state_dict()[first].clone()
+        if weights[first].shape[1] < wider.shape[1]:
+            wider[:, : weights[first].shape[1]] = weights[first]
+            weights[first] = wider
     try:
         _, unexpected = network.load_state_dict(weights, strict=False)
     except RuntimeError as error:
@@ -389,7 +396,9 @@ def _network_options(spec: TrainSpec) -> dict[str, Any]:
             "side": spec.network.input_size,
         }
     if spec.network.architecture == "sectornet":
-        return {"width": width, "side": spec.network.input_size}
+        network = spec.network
+        return {"width": width, "side": network.input_size, "bands": network.bands,
+                "blind": network.blind, "dropout": network.dropout}  # fmt: skip
     return {"width": width}
 
 

@@ -184,3 +184,8 @@ def fold_patterns(images: Tensor, directions: Tensor, side: int) -> Tensor:
     mean = mean - mean.mean((1, 2), keepdim=True)
     mean = mean / (mean.std((1, 2), keepdim=True) + 1e-5)
     return torch.stack([mean, 0.3 * torch.log(total[1] + 0.1)], 1)
+
+
+def unpack_folded(folded: Tensor) -> tuple[Tensor, Tensor]:
+    """Return mean and number of pixels, ``(n, side, side)``, of what folding gave."""
+    return folded[:, 0], (torch.exp(folded[:, 1] / 0.3) - 0.1).clamp(min=0)

@@ -2,7 +2,8 @@
 
 Three steps: the orientation is found without knowing the crystal (:mod:`.indexing`), the
 pattern is folded into the irreducible sector of m-3m (:mod:`.sector`), and a small
-network reads the sector, in which a band of given indices always lies at the same place.
+network reads the sector, in which a band of given indices always lies at the same place:
+as a picture, and as profiles across the bands (:mod:`.band_profile`).
 Orientation, the largest part of what makes two patterns differ, is then gone before
 anything has to be learnt.
 """
@@ -12,9 +13,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from .band_profile import BandProfiles
 from .indexing import CubicIndexer
 from .resnet import ConvolutionUnit
-from .sector import fold_patterns, screen_rays
+from .sector import fold_patterns, screen_rays, unpack_folded
 
 TRUST_MIDDLE, TRUST_WIDTH = 0.18, 0.02
 """Explained share at which an orientation is trusted by half, and how fast that changes."""
@@ -39,6 +41,12 @@ class SectorNet(nn.Module):
         Pixels along an edge of a template.
     dropout
         Share of features dropped while training.
+    bands
+        Largest h² + k² + l² of the families whose band profiles are read beside the
+        picture (:mod:`.band_profile`); 0 leaves the profiles out.
+    blind
+        Share of the training patterns whose picture is hidden from the head, so that the
+        profiles learn to stand alone; half as often it is the profiles.
     """
 
     templates: Tensor
@@ -54,6 +62,8 @@ class SectorNet(nn.Module):
         templates: int = 32,
         template_side: int = 48,
         dropout: float = 0.3,
+        bands: int = 0,
+        blind: float = 0.0,
     ) -> None:
         super().__init__()
         self.side, self.sector_side = side, sector_side
@@ -71,9 +81,13 @@ class SectorNet(nn.Module):
             ]
             channels = wide
         self.stages = nn.Sequential(*layers)
-        cells = (sector_side // 4) ** 2
+        features = channels * (sector_side // 4) ** 2
+        self.bands = BandProfiles(sector_side, most=bands) if bands else None
+        self.blind = blind if bands else 0.0
+        if self.bands is not None:
+            features += self.bands.outputs
         self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(channels * cells, 256), nn.ReLU(), nn.Dropout(dropout),
+            nn.Dropout(dropout), nn.Linear(features, 256), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(256, classes),
         )  # fmt: skip
         self._indexer: CubicIndexer | None = None
@@ -115,8 +129,15 @@ class SectorNet(nn.Module):
     def read(self, folded: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``, of folded patterns."""
         position = self.position.expand(len(folded), -1, -1, -1)
-        features = self.stages(torch.cat([folded, position], 1))
-        return self.head(features.flatten(1))  # type: ignore[no-any-return]
+        features = self.stages(torch.cat([folded, position], 1)).flatten(1)
+        if self.bands is not None:
+            profiles = self.bands(*unpack_folded(folded))
+            if self.training and self.blind:
+                chance = torch.rand(len(folded), 1, device=folded.device)
+                features = features * (chance > self.blind) / (1 - self.blind)
+                profiles = profiles * (chance < 1 - self.blind / 2) / (1 - self.blind / 2)
+            features = torch.cat([features, profiles], 1)
+        return self.head(features)  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor, centers: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``.
