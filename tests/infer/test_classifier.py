@@ -8,7 +8,8 @@ import pytest
 
 from napari_spacegroup.errors import ModelError, ScanError, SpecError
 from napari_spacegroup.infer import PixelStatus, SpaceGroupMap, classify_events
-from napari_spacegroup.infer.classifier import READ_AHEAD, fitting_batch
+from napari_spacegroup.infer.classifier import READ_AHEAD
+from napari_spacegroup.infer.map_start import fitting_batch
 from napari_spacegroup.jobs import CancelToken, Done, JobState, Log, Partial, Progress, ThreadRunner
 from napari_spacegroup.patterns import PatternScan
 

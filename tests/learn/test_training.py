@@ -181,10 +181,10 @@ def test_a_sector_network_learns_with_templates_of_its_own(toys, tmp_path):
 
 
 def test_effects_can_be_left_out_one_by_one():
-    from napari_spacegroup.learn.train import _appearance
+    from napari_spacegroup.learn.setup import appearance_of
 
     spec = _spec().model_copy(update={"appearance": 0.5, "without": ("noise", "spectrum")})
-    found = _appearance(spec)
+    found = appearance_of(spec)
     assert found.noise == 0
     assert found.spectrum == 0
     assert found.blur > 0

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .centers import CenterFinder, ScanCenter, scan_center
-    from .classifier import Classifier, ClassifierCard, classify_events, empty_map
+    from .classifier import Classifier, ClassifierCard, classify_events
     from .colors import color, hex_color
     from .figure import draw_map
     from .legend import LegendRow
     from .map_file import load_map, save_map
+    from .map_start import empty_map
     from .pixel_status import PixelStatus, pattern_status
     from .report import save_report
     from .spacegroup_map import SpaceGroupMap
@@ -34,7 +35,7 @@ _NAMES = {
     "classify_events": "classifier",
     "color": "colors",
     "draw_map": "figure",
-    "empty_map": "classifier",
+    "empty_map": "map_start",
     "hex_color": "colors",
     "load_map": "map_file",
     "pattern_status": "pixel_status",

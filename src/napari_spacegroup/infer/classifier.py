@@ -7,10 +7,8 @@ what was classified before a kill is not classified again.
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -20,23 +18,16 @@ from ..config import ClassifySpec
 from ..errors import ModelError, ScanError, SpaceGroupError
 from ..jobs import CancelToken, Done, Event, Log, Partial, Prefetcher, Progress
 from ..patterns.scan import PatternScan
-from .centers import CenterFinder, ScanCenter
-from .journal import Journal, JournalHeader, Record
+from .journal import Journal, Record
+from .map_start import check_technique, start_map
 from .network import Classifier as Classifier
 from .network import ClassifierCard as ClassifierCard
 from .pixel_status import PixelStatus, pattern_status, status_remarks
-from .provenance import as_plain, now, versions
 from .spacegroup_map import SpaceGroupMap
-from .view import PatternView, note_view, restored_view, view_of_scan
-from .witness import ScanWitness
-
-_log = logging.getLogger(__name__)
+from .view import PatternView
 
 READ_AHEAD = 2
 """Batches that wait or are being read while the network works on another."""
-
-BATCH_BYTES = 128 * 2**20
-"""Largest batch as float32; large patterns come in smaller batches than asked for."""
 
 
 def classify_events(
@@ -103,7 +94,7 @@ def classify_events(
         },
         "classify",
     )
-    yield from _check_technique(scan, model)
+    yield from check_technique(scan.name, scan.technique, model)
     if device is not None:
         model = model.to(device)
     token = CancelToken() if cancel is None else cancel
@@ -114,7 +105,7 @@ def classify_events(
     result, view, size, witness = begun.result, begun.view, begun.size, begun.witness
     is_todo, done, total = begun.is_todo, begun.done, scan.n_patterns
     with Prefetcher(
-        _checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
+        checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
     ) as batches:
         for start, patterns, status in batches:
             if token.is_cancelled:
@@ -135,114 +126,11 @@ def classify_events(
     if journal is not None and done == total:
         witness.check()
     result.provenance["seconds"] = round(time.monotonic() - started, 3)
-    yield from _remarks(result)
+    yield from map(Log, status_remarks(result.status))
     yield Done(result, is_cancelled=done < total)
 
 
-@dataclass
-class MapStart:
-    """A map before its first new batch, and what is left to do.
-
-    Parameters
-    ----------
-    result
-        The map, with what a journal held.
-    view
-        How the patterns are seen.
-    size
-        Patterns in a batch.
-    is_todo
-        Which batches are not done, shape ``(batch,)``.
-    witness
-        Remembers what was read, to notice a file that changes.
-    done
-        Patterns that are done.
-    """
-
-    result: SpaceGroupMap
-    view: PatternView
-    size: int
-    is_todo: NDArray[np.bool_]
-    witness: ScanWitness
-    done: int
-
-
-def start_map(
-    scan: PatternScan,
-    model: Classifier,
-    spec: ClassifySpec,
-    token: CancelToken,
-    *,
-    into: SpaceGroupMap | None,
-    journal: Journal | None,
-    pattern_center: tuple[float, float, float] | None,
-    like: Mapping[str, Any] | None,
-) -> Generator[Event, None, MapStart]:
-    """Check what was asked, decide how patterns are seen, and take over what is done."""
-    result = empty_map(scan, model) if into is None else into
-    _check_fit(scan, model, result)
-    result.provenance.update(_provenance(scan, model, spec))
-    size = fitting_batch(scan, spec.batch_size)
-    header = _header(result, model, size, pattern_center, like)
-    view: PatternView | None = None
-    if journal is not None:
-        facts = asdict(header)
-        del facts["view"]
-        journal.check(**facts)
-        if journal.header is not None:
-            stored = journal.header.view
-            view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
-    if view is None:
-        if isinstance(model, CenterFinder) and model.needs_pattern_center:
-            yield Log("Looking at the pattern center")
-        view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
-    note_view(result, view)
-    if view.center is not None:
-        yield Log(view.center.sentence())
-    done, total = 0, scan.n_patterns
-    is_todo = np.ones(-(-total // size), bool)
-    witness = ScanWitness(scan)
-    if journal is not None:
-        journal.begin(replace(header, view=view.as_plain()))
-        for record in journal.records():
-            result.merge(record.start, record.probabilities, record.status)
-            witness.remember(record.start, record.checksums)
-            if is_todo[record.start // size]:
-                done += len(record.status)
-            is_todo[record.start // size] = False
-            if token.is_cancelled:
-                break
-            yield Partial(record.start, record.probabilities, record.status)
-        if done:
-            yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
-            yield Progress(done, total, "Classifying")
-    return MapStart(result, view, size, is_todo, witness, done)
-
-
-def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:
-    """Return the map of a scan before its first pixel."""
-    return SpaceGroupMap.empty(
-        scan.scan_shape,
-        model.classes,
-        step=scan.step,
-        step_unit=scan.step_unit,
-        model_name=model.card.name,
-        scan_name=scan.name,
-        equivalence_sets=model.card.equivalence_sets,
-    )
-
-
-def fitting_batch(scan: PatternScan, batch_size: int) -> int:
-    """Return how many patterns make a batch: at most ``batch_size``, and 128 MiB as float32."""
-    return batch_of(scan.pattern_shape, batch_size)
-
-
-def batch_of(pattern_shape: tuple[int, int], batch_size: int) -> int:
-    """Return the same for a pattern shape alone."""
-    return max(1, min(batch_size, BATCH_BYTES // (4 * pattern_shape[0] * pattern_shape[1])))
-
-
-def _checked_batches(
+def checked_batches(
     scan: PatternScan,
     size: int,
     view: PatternView | None = None,
@@ -281,18 +169,6 @@ def _batches(
     edges = np.flatnonzero(np.diff(np.concatenate([[False], is_todo, [False]]).astype(np.int8)))
     for first, last in edges.reshape(-1, 2).tolist():
         yield from scan.batches(size, start=first * size, stop=last * size)
-
-
-def _predict(
-    model: Classifier,
-    scan: PatternScan,
-    start: int,
-    patterns: NDArray[Any],
-    status: NDArray[np.uint8],
-    center: ScanCenter | None,
-) -> NDArray[np.float32]:
-    view = PatternView(scan.static_background, scan.mask, center)
-    return predict_chunk(model, view, start, patterns, status)
 
 
 def predict_chunk(
@@ -347,73 +223,3 @@ def predict_chunk(
     status[is_lost] = PixelStatus.NOT_FINITE
     probabilities[is_lost] = 0
     return probabilities
-
-
-def _header(
-    result: SpaceGroupMap,
-    model: Classifier,
-    size: int,
-    pattern_center: tuple[float, float, float] | None,
-    like: Mapping[str, Any] | None,
-) -> JournalHeader:
-    request = as_plain({"pattern_center": pattern_center, "like": like})
-    fingerprint = str(result.provenance["scan"]["fingerprint"])
-    key = model.card.sha256 or model.card.name
-    return JournalHeader("classify", fingerprint, key, result.classes, size, request, {})
-
-
-def _check_technique(scan: PatternScan, model: Classifier) -> Iterator[Event]:
-    yield from check_technique(scan.name, scan.technique, model)
-
-
-def check_technique(name: str, technique: str, model: Classifier) -> Iterator[Event]:
-    """Say where a scan does not tell how it was measured.
-
-    Raises
-    ------
-    ModelError
-        If the model is for another technique.
-    """
-    wanted = model.card.technique
-    if technique == "unknown":
-        yield Log(f"{name} does not say how it was measured; taking it for {wanted}")
-    elif technique != wanted:
-        raise ModelError(
-            f"the scan {name!r} is {technique}, the model {model.card.name!r} is for "
-            f"{wanted}; choose a model for {technique}"
-        )
-
-
-def _check_fit(scan: PatternScan, model: Classifier, result: SpaceGroupMap) -> None:
-    if result.scan_shape != scan.scan_shape or result.classes != tuple(model.classes):
-        raise ScanError(
-            f"the map to fill has {result.scan_shape} pixels and classes {result.classes}, the "
-            f"scan {scan.scan_shape} and the model {tuple(model.classes)}; start a new map"
-        )
-
-
-def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dict[str, Any]:
-    return {
-        "spec": spec.model_dump(mode="json", exclude_none=True),
-        "seed": None,  # nothing here is random
-        "created": now(),
-        "versions": versions(),
-        "device": str(model.device),
-        "model": {
-            "name": model.card.name,
-            "sha256": model.card.sha256,
-            "package_version": model.card.package_version,
-        },
-        "scan": {
-            "name": scan.name,
-            "path": None if scan.path is None else str(scan.path),
-            "technique": scan.technique,
-            "shape": list(scan.data.shape),
-            "dtype": str(scan.dtype),
-            "fingerprint": scan.fingerprint(),
-        },
-    }
-
-
-def _remarks(result: SpaceGroupMap) -> Iterator[Event]:
-    yield from map(Log, status_remarks(result.status))

@@ -24,15 +24,10 @@ from ..jobs import CancelToken, Done, Event, Executor, Log, Partial, Priority, P
 from ..jobs.turns import TURNS
 from ..patterns.read import read
 from ..patterns.scan import PatternScan
-from .classifier import (
-    Classifier,
-    _check_technique,
-    _checked_batches,
-    _remarks,
-    predict_chunk,
-    start_map,
-)
+from .classifier import Classifier, checked_batches, predict_chunk
 from .journal import Journal, Record
+from .map_start import check_technique, start_map
+from .pixel_status import status_remarks
 from .spacegroup_map import SpaceGroupMap
 from .view import PatternView
 
@@ -131,7 +126,7 @@ def spread_events(
         },
         "classify",
     )
-    yield from _check_technique(scan, model)
+    yield from check_technique(scan.name, scan.technique, model)
     token = CancelToken() if cancel is None else cancel
     begun = yield from start_map(
         scan, model, spec, token, into=into, journal=journal, pattern_center=pattern_center,
@@ -144,7 +139,7 @@ def spread_events(
     checksums: dict[int, Any] = {}
 
     def read_here() -> Iterator[tuple[Any, ...]]:
-        for start, patterns, status in _checked_batches(scan, size, view, is_todo):
+        for start, patterns, status in checked_batches(scan, size, view, is_todo):
             if journal is not None:
                 checksums[start] = witness.look(start, patterns)
             # A copy: a view would take its whole slab along.
@@ -174,7 +169,7 @@ def spread_events(
     if journal is not None and done == total:
         witness.check()
     result.provenance["seconds"] = round(time.monotonic() - started, 3)
-    yield from _remarks(result)
+    yield from map(Log, status_remarks(result.status))
     yield Done(result, is_cancelled=done < total)
 
 
@@ -254,5 +249,5 @@ def _read_piece(facts: ScanFacts, start: int) -> tuple[NDArray[Any], NDArray[np.
     scan = _open(facts.path)
     is_todo = np.zeros(-(-scan.n_patterns // facts.size), bool)
     is_todo[start // facts.size] = True
-    ((_, patterns, status),) = _checked_batches(scan, facts.size, facts.view, is_todo)
+    ((_, patterns, status),) = checked_batches(scan, facts.size, facts.view, is_todo)
     return patterns, status

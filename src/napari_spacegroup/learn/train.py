@@ -25,12 +25,12 @@ from ..config import TrainSpec
 from ..errors import ModelError
 from ..imaging import InputContract
 from ..jobs.cancel import CancelToken
-from ..models import BandNet, Model, ModelCard, SectorNet, build, load_model
-from ..simulate.detector import Appearance, GeometryRange
+from ..models import BandNet, Model, ModelCard, SectorNet, build
 from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
 from .checkpoint import TrainState, load_checkpoint, save_checkpoint
-from .masterset import MasterSet, split_by_prototype
+from .masterset import MasterSet
 from .metrics import fit_temperature
+from .setup import appearance_of, geometry_range, network_options, split_masters, start_from
 from .templates import cubic_templates
 
 log = logging.getLogger(__name__)
@@ -159,11 +159,11 @@ class _Session:
                 f"no master pattern of space groups {missing}; the set holds {list(present)}"
             )
         masters = masters.subset(np.flatnonzero(np.isin(masters.space_groups, self.classes)))
-        self.training, self.validation = _split(masters, spec)
+        self.training, self.validation = split_masters(masters, spec)
         size = spec.network.input_size
         self.contract = InputContract(shape=(size, size))
         torch.manual_seed(spec.seed)
-        self.options = _network_options(spec)
+        self.options = network_options(spec)
         self.network = build(spec.network.architecture, len(self.classes), **self.options)
         if isinstance(self.network, SectorNet):
             count, side, _ = self.network.templates.shape
@@ -173,7 +173,7 @@ class _Session:
                 cubic_templates(self.training.patterns, weights, count, side, self.contract)
             )
         if spec.start is not None:
-            _start_from(spec.start, self.network, self.classes)
+            start_from(spec.start, self.network, self.classes)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         schedule = spec.schedule
@@ -184,8 +184,8 @@ class _Session:
         self.batches = TrainingBatches(
             self.training,
             self.classes,
-            geometry=_geometry(spec),
-            appearance=_appearance(spec),
+            geometry=geometry_range(spec),
+            appearance=appearance_of(spec),
             contract=self.contract,
             generator=self.generator,
         )
@@ -347,77 +347,6 @@ class _Session:
         model = Model(self.average, card)
         model.save(self.out)
         return model
-
-
-def _start_from(name: str, network: nn.Module, classes: tuple[int, ...]) -> None:
-    """Copy the weights of a model; its class head only where the classes are the same."""
-    model = load_model(name)
-    weights = model.network.state_dict()
-    if model.classes != classes:
-        weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
-    first = "head.1.weight"
-    if first in weights and isinstance(network, SectorNet) and network.bands is not None:
-        # A model without band profiles starts one with them: its head is widened.
-        wider = network.state_dict()[first].clone()
-        if weights[first].shape[1] < wider.shape[1]:
-            wider[:, : weights[first].shape[1]] = weights[first]
-            weights[first] = wider
-    try:
-        _, unexpected = network.load_state_dict(weights, strict=False)
-    except RuntimeError as error:
-        raise ModelError(
-            f"the weights of {name!r} do not fit this network ({error}); choose the same "
-            f"architecture, width and input size ({model.card.architecture}, "
-            f"{model.card.options})"
-        ) from error
-    if unexpected:
-        raise ModelError(
-            f"{name!r} is a {model.card.architecture}, with parts that this network lacks "
-            f"({unexpected[0]}, ...); choose the same architecture"
-        )
-
-
-def _split(masters: MasterSet, spec: TrainSpec) -> tuple[MasterSet, MasterSet]:
-    if spec.validation:
-        held = MasterSet.load(spec.validation)
-        known = np.isin(held.space_groups, np.unique(masters.space_groups))
-        return masters, held.subset(np.flatnonzero(known))
-    train, drawn = split_by_prototype(
-        masters.records, spec.validation_share, spec.seed, by=spec.split_by
-    )
-    return masters.subset(train), masters.subset(drawn)
-
-
-def _network_options(spec: TrainSpec) -> dict[str, Any]:
-    width = spec.network.width
-    if spec.network.architecture == "bandnet":
-        return {
-            "widths": [width, 2 * width, 4 * width, 6 * width],
-            "side": spec.network.input_size,
-        }
-    if spec.network.architecture == "sectornet":
-        network = spec.network
-        return {"width": width, "side": network.input_size, "bands": network.bands,
-                "blind": network.blind, "dropout": network.dropout}  # fmt: skip
-    return {"width": width}
-
-
-def _geometry(spec: TrainSpec) -> GeometryRange:
-    scope = spec.microscope
-    return GeometryRange(
-        pcx=scope.pattern_center_x, pcy=scope.pattern_center_y, pcz=scope.pattern_center_z,
-        sample_tilt=scope.sample_tilt, detector_tilt=scope.detector_tilt, azimuthal=(-3.0, 3.0),
-    )  # fmt: skip
-
-
-def _appearance(spec: TrainSpec) -> Appearance:
-    full = Appearance()
-    scaled = {
-        name: getattr(full, name) * spec.appearance
-        for name in ("blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field",
-                     "offset_field", "background")
-    }  # fmt: skip
-    return full.model_copy(update=scaled | dict.fromkeys(spec.without, 0.0))
 
 
 def _precision(precision: str, device: torch.device) -> Any:

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from ..config import FollowSpec
 from ..infer.centers import CenterFinder
-from ..infer.classifier import Classifier, batch_of, check_technique
+from ..infer.classifier import Classifier
 from ..infer.journal import Journal, JournalHeader, Record
 from ..infer.live import LiveMap
+from ..infer.map_start import batch_of, check_technique
 from ..infer.pixel_status import status_remarks
 from ..infer.provenance import as_plain
 from ..infer.spacegroup_map import SpaceGroupMap

@@ -1,0 +1,190 @@
+"""A map before its first pixel: what is checked, decided and taken over first."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..config import ClassifySpec
+from ..errors import ModelError, ScanError
+from ..jobs import CancelToken, Event, Log, Partial, Progress
+from ..patterns.scan import PatternScan
+from .centers import CenterFinder
+from .journal import Journal, JournalHeader
+from .network import Classifier
+from .provenance import as_plain, now, versions
+from .spacegroup_map import SpaceGroupMap
+from .view import PatternView, note_view, restored_view, view_of_scan
+from .witness import ScanWitness
+
+BATCH_BYTES = 128 * 2**20
+"""Largest batch as float32; large patterns come in smaller batches than asked for."""
+
+
+@dataclass
+class MapStart:
+    """A map before its first new batch, and what is left to do.
+
+    Parameters
+    ----------
+    result
+        The map, with what a journal held.
+    view
+        How the patterns are seen.
+    size
+        Patterns in a batch.
+    is_todo
+        Which batches are not done, shape ``(batch,)``.
+    witness
+        Remembers what was read, to notice a file that changes.
+    done
+        Patterns that are done.
+    """
+
+    result: SpaceGroupMap
+    view: PatternView
+    size: int
+    is_todo: NDArray[np.bool_]
+    witness: ScanWitness
+    done: int
+
+
+def start_map(
+    scan: PatternScan,
+    model: Classifier,
+    spec: ClassifySpec,
+    token: CancelToken,
+    *,
+    into: SpaceGroupMap | None,
+    journal: Journal | None,
+    pattern_center: tuple[float, float, float] | None,
+    like: Mapping[str, Any] | None,
+) -> Generator[Event, None, MapStart]:
+    """Check what was asked, decide how patterns are seen, and take over what is done."""
+    result = empty_map(scan, model) if into is None else into
+    _check_fit(scan, model, result)
+    result.provenance.update(_provenance(scan, model, spec))
+    size = fitting_batch(scan, spec.batch_size)
+    header = _header(result, model, size, pattern_center, like)
+    view: PatternView | None = None
+    if journal is not None:
+        facts = asdict(header)
+        del facts["view"]
+        journal.check(**facts)
+        if journal.header is not None:
+            stored = journal.header.view
+            view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
+    if view is None:
+        if isinstance(model, CenterFinder) and model.needs_pattern_center:
+            yield Log("Looking at the pattern center")
+        view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
+    note_view(result, view)
+    if view.center is not None:
+        yield Log(view.center.sentence())
+    done, total = 0, scan.n_patterns
+    is_todo = np.ones(-(-total // size), bool)
+    witness = ScanWitness(scan)
+    if journal is not None:
+        journal.begin(replace(header, view=view.as_plain()))
+        for record in journal.records():
+            result.merge(record.start, record.probabilities, record.status)
+            witness.remember(record.start, record.checksums)
+            if is_todo[record.start // size]:
+                done += len(record.status)
+            is_todo[record.start // size] = False
+            if token.is_cancelled:
+                break
+            yield Partial(record.start, record.probabilities, record.status)
+        if done:
+            yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
+            yield Progress(done, total, "Classifying")
+    return MapStart(result, view, size, is_todo, witness, done)
+
+
+def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:
+    """Return the map of a scan before its first pixel."""
+    return SpaceGroupMap.empty(
+        scan.scan_shape,
+        model.classes,
+        step=scan.step,
+        step_unit=scan.step_unit,
+        model_name=model.card.name,
+        scan_name=scan.name,
+        equivalence_sets=model.card.equivalence_sets,
+    )
+
+
+def fitting_batch(scan: PatternScan, batch_size: int) -> int:
+    """Return how many patterns make a batch: at most ``batch_size``, and 128 MiB as float32."""
+    return batch_of(scan.pattern_shape, batch_size)
+
+
+def batch_of(pattern_shape: tuple[int, int], batch_size: int) -> int:
+    """Return the same for a pattern shape alone."""
+    return max(1, min(batch_size, BATCH_BYTES // (4 * pattern_shape[0] * pattern_shape[1])))
+
+
+def check_technique(name: str, technique: str, model: Classifier) -> Iterator[Event]:
+    """Say where a scan does not tell how it was measured.
+
+    Raises
+    ------
+    ModelError
+        If the model is for another technique.
+    """
+    wanted = model.card.technique
+    if technique == "unknown":
+        yield Log(f"{name} does not say how it was measured; taking it for {wanted}")
+    elif technique != wanted:
+        raise ModelError(
+            f"the scan {name!r} is {technique}, the model {model.card.name!r} is for "
+            f"{wanted}; choose a model for {technique}"
+        )
+
+
+def _header(
+    result: SpaceGroupMap,
+    model: Classifier,
+    size: int,
+    pattern_center: tuple[float, float, float] | None,
+    like: Mapping[str, Any] | None,
+) -> JournalHeader:
+    request = as_plain({"pattern_center": pattern_center, "like": like})
+    fingerprint = str(result.provenance["scan"]["fingerprint"])
+    key = model.card.sha256 or model.card.name
+    return JournalHeader("classify", fingerprint, key, result.classes, size, request, {})
+
+
+def _check_fit(scan: PatternScan, model: Classifier, result: SpaceGroupMap) -> None:
+    if result.scan_shape != scan.scan_shape or result.classes != tuple(model.classes):
+        raise ScanError(
+            f"the map to fill has {result.scan_shape} pixels and classes {result.classes}, the "
+            f"scan {scan.scan_shape} and the model {tuple(model.classes)}; start a new map"
+        )
+
+
+def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dict[str, Any]:
+    return {
+        "spec": spec.model_dump(mode="json", exclude_none=True),
+        "seed": None,  # nothing here is random
+        "created": now(),
+        "versions": versions(),
+        "device": str(model.device),
+        "model": {
+            "name": model.card.name,
+            "sha256": model.card.sha256,
+            "package_version": model.card.package_version,
+        },
+        "scan": {
+            "name": scan.name,
+            "path": None if scan.path is None else str(scan.path),
+            "technique": scan.technique,
+            "shape": list(scan.data.shape),
+            "dtype": str(scan.dtype),
+            "fingerprint": scan.fingerprint(),
+        },
+    }
