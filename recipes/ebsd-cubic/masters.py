@@ -323,6 +323,32 @@ def more_tasks(structures: list[Record], done: list[Task]) -> list[Task]:
             if chosen == count:
                 break
     rng.shuffle(found)
+    return found + relatives_of_the_paper(structures)
+
+
+def relatives_of_the_paper(structures: list[Record]) -> list[Task]:
+    """Return compounds of the prototypes that only materials of the paper have (Ga4Ni3).
+
+    Other elements on all sites, so that no material of the paper is among them.
+    """
+    rng = random.Random(SEED + 2)
+    trained = {r["proto"] for r in structures if side_of(r) == "train"}
+    bases = [r for r in structures if r["source"] == "Kaufmann18" and r["proto"] not in trained]
+    found: list[Task] = []
+    seen: set[str] = set()
+    for number, base in enumerate(bases, start=1):
+        for _ in range(50):
+            swapped = substitute(base, rng)
+            fresh = swapped is not None and swapped["formula"] not in seen
+            if swapped is None or not fresh or is_held(formula_of(swapped)):
+                continue
+            kept = {s[0] for s in swapped["sites"]} & {s[0] for s in base["sites"]}
+            if kept or min(hidden_shares(swapped) or [0]) < 0.04:
+                continue
+            seen.add(swapped["formula"])
+            found.append(Task(swapped, "train"))
+            if len(found) == 6 * number:
+                break
     return found
 
 

@@ -97,10 +97,13 @@ def equal(one, other) -> None:
     np.testing.assert_array_equal(one.status, other.status)
 
 
-def write_up2(path: Path, patterns: np.ndarray, count: int = COUNT) -> None:
+def write_up2(
+    path: Path, patterns: np.ndarray, count: int = COUNT, shape: tuple[int, int] = SHAPE
+) -> None:
     """EDAX up2, version 3, raster grid."""
-    header = struct.pack("<IIII", 3, FRAME[1], FRAME[0], 42)
-    header += struct.pack("<BII", 1, SHAPE[1], SHAPE[0]) + struct.pack("<B", 0)
+    height, width = patterns.shape[1:]
+    header = struct.pack("<IIII", 3, width, height, 42)
+    header += struct.pack("<BII", 1, shape[1], shape[0]) + struct.pack("<B", 0)
     header += struct.pack("<dd", 0.5, 0.5)
     content = header + patterns[:count].astype("<u2").tobytes()
     path.write_bytes(content)

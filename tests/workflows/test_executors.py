@@ -13,14 +13,17 @@ import torch
 from napari_spacegroup.config import SimulateSpec, TrainSpec
 from napari_spacegroup.config.master import KinematicSpec
 from napari_spacegroup.crystal.library import library_phase
-from napari_spacegroup.errors import CancelledError
+from napari_spacegroup.errors import CancelledError, SpecError
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.jobs import CancelToken, Log, Partial, Progress
 from napari_spacegroup.jobs.dask_executor import DaskExecutor
 from napari_spacegroup.learn import MasterRecord, MasterSet
 from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.simulate.lambert import lambert_directions
-from napari_spacegroup.workflows import classify, simulate, simulate_phases, train
+from napari_spacegroup.stream import MemorySource
+from napari_spacegroup.workflows import classify, follow, simulate, simulate_phases, train
+
+from .live_fakes import write_up2
 
 CLASSES = (221, 223, 225, 227, 229, 230)
 
@@ -227,3 +230,50 @@ def test_phases_are_simulated_on_the_workers(three_workers, tmp_path, monkeypatc
     masters = MasterSet.load(out)
     assert [record.name for record in masters.records] == list(names)
     assert seen[-1].done == 3
+
+
+@pytest.fixture(scope="module")
+def raw_scan(scan_file) -> Path:
+    path = scan_file.with_name("scan.up2")
+    write_up2(path, np.load(scan_file).reshape(-1, 40, 48), shape=(6, 11))
+    return path
+
+
+@pytest.mark.parametrize("where", ["thread", "one_worker"])
+def test_following_gives_the_same_map_everywhere(where, raw_scan, model, request):
+    executor = where if where == "thread" else request.getfixturevalue(where)
+    reference = classify(raw_scan, model, batch_size=8, device="cpu")
+    result = follow(raw_scan, model, batch_size=8, device="cpu", executor=executor, until_idle=20)
+    np.testing.assert_array_equal(result.labels(), reference.labels())
+    np.testing.assert_array_equal(result.status, reference.status)
+
+
+def test_following_outlives_its_worker(raw_scan, model, one_worker, tmp_path):
+    patterns = np.load(raw_scan.with_suffix(".npy")).reshape(-1, 40, 48)
+    growing, out = tmp_path / "scan.up2", tmp_path / "map.h5"
+    write_up2(growing, patterns, 30, shape=(6, 11))
+    logs = []
+
+    def listen(event):
+        if isinstance(event, Log):
+            logs.append(event.message)
+        if isinstance(event, Partial) and growing.stat().st_size < raw_scan.stat().st_size:
+            os.kill(worker_processes(one_worker)[0], signal.SIGKILL)
+            with growing.open("ab") as file:
+                file.write(patterns[30:].astype("<u2").tobytes())
+
+    result = follow(
+        growing, model, batch_size=8, device="cpu", executor=one_worker, out=out, until_idle=60,
+        on_event=listen,
+    )  # fmt: skip
+    assert any("died" in line for line in logs)
+    reference = classify(raw_scan, model, batch_size=8, device="cpu")
+    np.testing.assert_array_equal(result.labels(), reference.labels())
+    assert out.exists()
+
+
+def test_what_another_process_cannot_reach_is_refused(model, one_worker, raw_scan):
+    with pytest.raises(SpecError, match="files and folders only"):
+        follow(MemorySource(), model, executor=one_worker)
+    with pytest.raises(SpecError, match="can't be paused"):
+        follow(raw_scan, model, executor=one_worker, is_paused=lambda: False)

@@ -184,6 +184,7 @@ def _add_follow(choices: Any) -> None:
     verb.add_argument("--scan-order", metavar="ORDER", help="raster (default), snake, ...")
     _add_running(verb)
     _add_view(verb)
+    _add_scheduler(verb)
     verb.set_defaults(run=verbs.follow)
 
 

@@ -110,6 +110,7 @@ def follow(options: argparse.Namespace) -> int:
             cancel=token,
             on_event=show,
             **_extras(spec, options),
+            **_place(options),
         )
     if options.json is not None:
         write_json(options.json, workflows.map_report(result))

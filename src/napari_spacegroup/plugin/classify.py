@@ -17,7 +17,7 @@ from ..jobs import CancelToken, JobState, ThreadRunner
 from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
 from .describe import scan_line, shape_line
 from .hover import attach_hover
-from .layers import SCAN_KEY, is_raw_stack, map_of, scan_of, why_not_scan
+from .layers import SCAN_KEY, is_raw_stack, map_of, scan_of, warm_up, why_not_scan
 from .present import MapPresenter
 from .state import Choice, MapState
 
@@ -169,6 +169,7 @@ class ClassifyController:
             return
         self._source = weakref.ref(layer)
         name, batch_size, device = state.model, state.batch_size, state.device
+        level = state.level
         wants_navigation = is_raw_stack(layer)
 
         def job(cancel: CancelToken) -> Iterator[Event]:
@@ -177,6 +178,7 @@ class ClassifyController:
             if cancel.is_cancelled:
                 raise CancelledError("cancelled before the first pattern")
             navigation = scan.navigation_image() if wants_navigation else None
+            warm_up(tuple(model.classes), level)
             prepared = Prepared(provider.empty_map(scan, model), navigation)
             bridge.post(JobEvent(runner.generation, prepared))
             yield from provider.events(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -277,6 +278,24 @@ def confidence_layer(
         **frame.keywords(),
     }
     return confidence, keywords, "image"
+
+
+@lru_cache(maxsize=16)
+def warm_up(classes: tuple[int, ...], level: str) -> None:
+    """Do what the first map of a process needs; to be called off the main thread.
+
+    At the first Labels layer napari compiles its lookup of colours, 3 s on one core, and the
+    colours of a level are chosen, 0.3 s. On the main thread both would hold the window just
+    when a scan begins.
+    """
+    from napari.layers import Labels
+
+    result = SpaceGroupMap.empty((2, 2), classes)
+    data, keywords, _ = map_layer(
+        result, MapView("labels", level), LayerFrame(), result.labels(level), "warm-up"
+    )
+    Labels(data, **keywords)
+    result.legend(level)
 
 
 def level_colormap(result: SpaceGroupMap, level: str) -> DirectLabelColormap:

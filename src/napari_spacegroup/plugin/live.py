@@ -15,7 +15,7 @@ from ..jobs import CancelToken, JobState, ThreadRunner
 from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
 from ..workflows.live_status import LiveStatus, MapBegun
 from .classify import JobEvent
-from .layers import LayerFrame
+from .layers import LayerFrame, warm_up
 
 if TYPE_CHECKING:
     from .bridge import Bridge
@@ -88,6 +88,7 @@ class LiveController:
             state.say(problem)
             return
         path, name, device = Path(state.path), self.map_state.model, self.map_state.device
+        level = self.map_state.level
         options: dict[str, Any] = {
             "out": state.output,
             "until_idle": state.until_idle or None,
@@ -100,6 +101,7 @@ class LiveController:
         def job(cancel: CancelToken) -> Iterator[Event]:
             yield Progress(0, 0, f"Loading the model {name}")
             model = provider.load(name, "classify")
+            warm_up(tuple(model.classes), level)
             events = provider.follow(
                 path, model, cancel=cancel, is_paused=is_paused.is_set, **options
             )

@@ -262,10 +262,10 @@ class SlotSource(ABC):
             take(late)
             empties.clear()
         position = 0
-        while position < len(candidates) and count < limit:
+        while position < min(len(candidates), limit) and count < limit:
             block = candidates[position : position + min(step, limit - count)]
             position += len(block)
-            if not take(block):
+            if not take(block) and not self._was_passed(block):
                 # Laid out in advance: look once further on, in case a stretch was skipped.
                 position = self._next_probe(position, len(candidates), step)
                 if position < len(candidates):
@@ -280,6 +280,11 @@ class SlotSource(ABC):
         sorter = np.argsort(slots if rank is None else rank, kind="stable")
         left = np.concatenate(empties) if empties else candidates[:0]
         return slots[sorter], patterns[sorter], left, bad
+
+    def _was_passed(self, slots: NDArray[np.int64]) -> bool:
+        """Return whether the writer is known to be further on, so that nothing need be awaited."""
+        ranks = self._ranks(slots)
+        return ranks is not None and bool((ranks < self._top_rank).all())
 
     def _look_ahead(self, visit: Visit, rest: NDArray[np.int64]) -> None:
         """Find out whether the writer has passed what was read, without taking more."""

@@ -13,11 +13,24 @@ from typing import Any, TypeAlias
 
 from ..config import FollowSpec
 from ..config.follow import IfBehind
-from ..errors import CancelledError, ScanError
+from ..errors import CancelledError, ScanError, SpecError
 from ..infer.classifier import Classifier
 from ..infer.journal import Journal
 from ..infer.spacegroup_map import SpaceGroupMap
-from ..jobs import CancelToken, Done, Event, Log, Prefetcher, Progress
+from ..jobs import (
+    CancelToken,
+    Done,
+    Event,
+    Executor,
+    Failed,
+    Log,
+    Prefetcher,
+    Priority,
+    Progress,
+    Task,
+    as_executor,
+)
+from ..jobs.executor import Kind
 from ..stream import LiveSource, SourceState, open_source
 from .classify_scan import as_model, view_of_map
 from .live_session import Heard, LiveSession
@@ -55,6 +68,8 @@ def follow(
     anew: bool = False,
     cancel: CancelToken | None = None,
     is_paused: Callable[[], bool] | None = None,
+    executor: Executor | Kind | None = None,
+    scheduler: str | None = None,
     on_event: Callable[[FollowEvent], None] | None = None,
 ) -> SpaceGroupMap:
     """Return the map of a scan that is still being written.
@@ -90,7 +105,12 @@ def follow(
     cancel
         Ends within one batch, with what is there.
     is_paused
-        Asked before each poll; while it says True nothing is read.
+        Asked before each poll; while it says True nothing is read. Not on dask: another
+        process can't ask.
+    executor, scheduler
+        Where it runs; see :func:`napari_spacegroup.jobs.as_executor`. On dask the worker
+        reads the scan and writes ``out``, so both must be paths that it can reach; with
+        ``out`` a new worker goes on where a dead one stopped.
     on_event
         Called with each event of :func:`follow_events`.
 
@@ -113,30 +133,57 @@ def follow(
     --------
     >>> result = follow("scan.up2", "ebsd-cubic", out="map.h5", until_idle=30)  # doctest: +SKIP
     """
-    events = follow_events(
-        source,
-        as_model(model, device),
-        out=out,
-        until_idle=until_idle,
-        if_behind=if_behind,
-        device=device,
-        batch_size=batch_size,
-        pattern_center=pattern_center,
-        like=None if like is None else view_of_map(like),
-        scan_shape=scan_shape,
-        scan_order=scan_order,
-        anew=anew,
-        cancel=cancel,
-        is_paused=is_paused,
-    )
-    with contextlib.closing(events):
-        for event in events:
-            if on_event is not None:
-                on_event(event)
-            if isinstance(event, Done):
-                result: SpaceGroupMap = event.result
-                return result
+    chosen, is_ours = as_executor(executor, scheduler)
+    options: dict[str, Any] = {
+        "out": out, "until_idle": until_idle, "if_behind": if_behind, "device": device,
+        "batch_size": batch_size, "pattern_center": pattern_center,
+        "like": None if like is None else view_of_map(like), "scan_shape": scan_shape,
+        "scan_order": scan_order, "anew": anew,
+    }  # fmt: skip
+    if chosen.shares_memory:
+        options["is_paused"] = is_paused
+        loaded = as_model(model, device)
+        task = Task(follow_events, (source, loaded), options, "follow", Priority.LIVE)
+    else:
+        task = _task_elsewhere(source, as_model(model, "cpu"), options, is_paused)
+    try:
+        running: Any = chosen.run(task, cancel)
+        with contextlib.closing(running) as events:
+            for event in events:
+                if isinstance(event, Failed):
+                    raise event.error
+                if on_event is not None:
+                    on_event(event)
+                if isinstance(event, Done):
+                    result: SpaceGroupMap = event.result
+                    return result
+    finally:
+        if is_ours:
+            chosen.close()
     raise CancelledError("following ended before it had a map; start it again")
+
+
+def _task_elsewhere(
+    source: LiveSource | str | Path,
+    model: Classifier,
+    options: dict[str, Any],
+    is_paused: Callable[[], bool] | None,
+) -> Task:
+    """Return following as a job for a worker process."""
+    if not isinstance(source, str | Path):
+        raise SpecError(
+            f"got a {type(source).__name__} to follow on a dask worker, which reaches files and "
+            "folders only; give a path, or the executor inline or thread"
+        )
+    if is_paused is not None:
+        raise SpecError("a worker process can't be paused; use the executor inline or thread")
+    out = options["out"]
+    if out is not None:
+        options["out"] = Path(out).absolute()
+    return Task(
+        follow_events, (Path(source).absolute(), model), options, "follow",
+        priority=Priority.LIVE, again=None if out is None else {"anew": False},
+    )  # fmt: skip
 
 
 def follow_events(
@@ -180,7 +227,6 @@ def follow_events(
         "follow",
     )
     token = CancelToken() if cancel is None else cancel
-    is_path = isinstance(source, str | Path)
     path = Path(source) if isinstance(source, str | Path) else getattr(source, "path", None)
     if isinstance(source, str | Path):
         options: dict[str, Any] = {"order": spec.scan_order}
@@ -190,7 +236,7 @@ def follow_events(
     else:
         live = source
     with contextlib.ExitStack() as stack:
-        if is_path:
+        if isinstance(source, str | Path):
             stack.callback(live.close)
         journal = None if out is None else stack.enter_context(Journal(out, anew=anew))
         if device is not None:
@@ -294,8 +340,9 @@ def _heard(
         yield Heard(arrival, source.info, before)
         if arrival.state in (SourceState.ENDED, SourceState.REPLACED):
             return
-        pause = POLL_SECONDS if arrival.count else min(1.05 * pause, MOST_WAIT_SECONDS)
-        if not arrival.count:
+        is_news = arrival.count > 0 or len(arrival.withheld) > 0
+        pause = POLL_SECONDS if is_news else min(1.05 * pause, MOST_WAIT_SECONDS)
+        if not is_news:
             wake.wait(pause)
 
 

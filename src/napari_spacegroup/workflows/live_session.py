@@ -144,6 +144,7 @@ class LiveSession:
         count = 0 if arrival is None else arrival.count
         for piece, came in self._live.whole():
             yield self._shown(piece, came)
+            yield from self._journal_troubles()
             if token.is_cancelled:
                 return
         if count == 0 or self._backlog == 0:
