@@ -59,7 +59,8 @@ system-libraries:
 test: system-libraries $(VENV)/.installed-test
 	$(BIN)/python -m pytest
 
-bench: $(VENV)/.installed-test
+# Rows with a window run under xvfb-run where there is no display.
+bench: system-libraries $(VENV)/.installed-test
 	$(BIN)/python benchmarks/run.py
 
 lint: $(VENV)/.installed-test

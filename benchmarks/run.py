@@ -15,50 +15,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+import live
 import numpy as np
+from row import SEED, Row, median_seconds
 
-SEED = 0
 RESULTS = Path(__file__).parent / "results"
-REPEATS = 3
-"""Timed repeats; the median counts."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One ratio.
-
-    Parameters
-    ----------
-    name
-        What is compared.
-    ratio
-        First over second; none where it was not measured.
-    target
-        What the project asks for, as text.
-    detail
-        The two figures behind it, and how the answers were checked.
-    """
-
-    name: str
-    ratio: float | None
-    target: str
-    detail: str
-
-
-def median_seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Return the median time of a call, after one that warms up."""
-    work()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
 
 
 def projector() -> list[Row]:
@@ -181,48 +146,6 @@ def nickel_scan(folder: Path, shape: tuple[int, int]) -> Path:
     return path
 
 
-def sparse_scan(path: Path, gigabytes: float) -> int:
-    """Write a scan of that size, a few patterns noise and the rest never written."""
-    rows, columns = 480, 640
-    count = round(gigabytes * 1e9 / (rows * columns))
-    array = np.lib.format.open_memmap(path, "w+", np.uint8, (count // 25, 25, rows, columns))
-    rng = np.random.default_rng(SEED)
-    for line in range(0, len(array), max(1, len(array) // 13)):
-        array[line, ::5] = rng.integers(1, 255, size=(5, rows, columns), dtype=np.uint8)
-    array.flush()
-    return count
-
-
-MEMORY_CHILD = """
-import resource, sys
-import napari_spacegroup as nsg
-result = nsg.classify(sys.argv[1], "ebsd-cubic", batch_size=128)
-result.save(sys.argv[1] + ".map.h5")
-assert (result.labels("space_group") > 0).any()
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-"""
-
-
-def memory(folder: Path) -> Row:
-    """Compare the peak memory of classifying 10 GB with that of 0.1 GB."""
-    peaks = []
-    for gigabytes in (0.1, 10.0):
-        path = folder / f"scan_{gigabytes}.npy"
-        sparse_scan(path, gigabytes)
-        done = subprocess.run(
-            [sys.executable, "-c", MEMORY_CHILD, str(path)], capture_output=True, text=True,
-            check=True,
-        )  # fmt: skip
-        peaks.append(float(done.stdout.split()[-1]))
-        path.unlink()
-    return Row(
-        "memory of a 10 GB scan against a 0.1 GB one",
-        peaks[1] / peaks[0],
-        "at most 1.3",
-        f"peak {peaks[1]:.0f} against {peaks[0]:.0f} MiB, sparse files of 480 x 640 patterns",
-    )
-
-
 def importing() -> Row:
     """Time the import and look for heavy modules in it."""
     code = (
@@ -246,23 +169,41 @@ def importing() -> Row:
 
 def main() -> None:
     """Measure, print, store."""
+    first: dict[str, Callable[[Path], list[Row]]] = {
+        "projector": lambda _: projector(),
+        "classify": lambda folder: [classification(folder)],
+        "import": lambda _: [importing()],
+    }
+    names = [*first, *live.PARTS]
     parser = argparse.ArgumentParser(description="Print the table of ratios and store it.")
-    parser.add_argument("--json", type=Path, default=RESULTS / "bench.json")
+    parser.add_argument("--json", type=Path, help="where to store it (default: the results)")
+    parser.add_argument("--only", choices=names, help="one part; stored with --json alone")
+    parser.add_argument(
+        "--quick", action="store_true", help="small live scans, to try it out; as --only"
+    )
     options = parser.parse_args()
+    rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        rows = [*projector(), classification(folder), memory(folder), importing()]
+        for part, measure in first.items():
+            if options.only in (None, part):
+                rows += measure(folder)
+        rows += live.rows(folder, options.only or "", is_quick=options.quick)
     width = max(len(row.name) for row in rows)
     print(f"{'row':{width}}  ratio    target                        detail")
     for row in rows:
         ratio = "not measured" if row.ratio is None else f"{row.ratio:.2f}x"
         print(f"{row.name:{width}}  {ratio:7}  {row.target:28}  {row.detail}")
+    is_part = options.only is not None or options.quick
+    out = options.json or (None if is_part else RESULTS / "bench.json")
+    if out is None:
+        return
     from napari_spacegroup.workflows.provenance import provenance
 
     report = {"rows": [asdict(row) for row in rows], "seed": SEED, "made": provenance(),
               "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}  # fmt: skip
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

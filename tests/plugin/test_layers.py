@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from napari_spacegroup.plugin.layers import (
     unit_name,
     validate_map_layer,
     validate_scan_layer,
+    warm_up,
     why_not_scan,
 )
 
@@ -154,3 +157,10 @@ def test_the_status_bar_says_symbol_number_confidence_and_runner_up(layers):
     outside = labels.get_status((99, 99), world=True)
     assert "confidence" not in outside["value"]
     assert type(labels) is Labels
+
+
+def test_the_first_map_can_be_prepared_on_another_thread():
+    """What napari compiles for the first Labels layer must not hold the window."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(warm_up, (221, 225), "bravais_lattice").result(timeout=120)
+        pool.submit(warm_up, (221, 225), "bravais_lattice").result(timeout=1)  # once is enough

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 
 import numpy as np
 import pytest
 
-from napari_spacegroup.stream import EdaxSource, NordifSource, SourceState
+from napari_spacegroup.stream import EdaxSource, NordifSource, SourceState, slots
 
 
 def up1(path, patterns: np.ndarray, version: int = 3, hexagonal: bool = False, grid=(4, 7)):
@@ -70,6 +71,26 @@ def test_more_than_the_header_says(tmp_path, patterns) -> None:
     source = EdaxSource(path)
     assert source.poll().indices.tolist() == list(range(24))
     assert source.poll().state is SourceState.ENDED
+
+
+def test_a_long_stretch_that_was_skipped_takes_few_polls(tmp_path, patterns, monkeypatch) -> None:
+    """As in a file that was laid out in advance, of which the ends were written."""
+    path, seconds = tmp_path / "sparse.up1", itertools.count()
+    whole = np.zeros((280, *patterns.shape[1:]), patterns.dtype)
+    whole[:4], whole[-1] = patterns[:4], patterns[4]
+    up1(path, whole, grid=(10, 28))
+    monkeypatch.setattr(slots, "LOOK_BYTES", 2 * whole[0].nbytes)
+    source = EdaxSource(path, clock=lambda: next(seconds))
+    found, skipped = [], []
+    for _ in range(8):
+        arrival = source.poll(100)
+        found += arrival.indices.tolist()
+        skipped += [entry.index for entry in arrival.withheld]
+        if arrival.state is SourceState.ENDED:
+            break
+    assert arrival.state is SourceState.ENDED
+    assert found == [0, 1, 2, 3, 279]
+    assert skipped == list(range(4, 279))
 
 
 def test_settings_may_come_late(stage) -> None:

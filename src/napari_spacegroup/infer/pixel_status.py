@@ -98,8 +98,12 @@ def _shared_by(rows: NDArray[np.generic], share: float) -> NDArray[np.bool_]:
     """
     found = np.zeros(len(rows), bool)
     for place in np.linspace(0, rows.shape[1] - 1, _N_PROBE).astype(int):
-        count = np.count_nonzero(rows == rows[:, place : place + 1], axis=1)
-        found |= count >= share * rows.shape[1]
+        left = np.flatnonzero(~found)
+        if not len(left):
+            break
+        open_rows = rows if len(left) == len(rows) else rows[left]
+        count = np.count_nonzero(open_rows == open_rows[:, place : place + 1], axis=1)
+        found[left] = count >= share * rows.shape[1]
     return found
 
 

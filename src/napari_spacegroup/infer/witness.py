@@ -57,6 +57,7 @@ class ScanWitness:
             If one changed, or can't be read any more.
         """
         columns = self._scan.scan_shape[1]
+        self._scan.let_go()  # what is cached of an open file proves nothing
         for place, known in self._seen.items():
             if known and checksum(self._scan.pattern(*divmod(place, columns))) != known:
                 raise ScanError(

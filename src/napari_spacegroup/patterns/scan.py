@@ -28,6 +28,7 @@ from .source import (
     PatternSource,
     as_dask,
     check_numeric,
+    let_go,
     source_of,
 )
 
@@ -223,6 +224,10 @@ class PatternScan:
                 start += len(batch)
             # A copy, so that the remainder does not keep the whole slab alive.
             pending = pending[whole:].copy()
+
+    def let_go(self) -> None:
+        """Close the file; the next read opens it again and sees what stands there then."""
+        let_go(self._source)
 
     def _read(self, start: int, stop: int) -> NDArray[Any]:
         try:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
+from .storage import Hdf5Array
 
 SLAB_BYTES = 64 * 2**20
 """Most bytes that are read at once where the storage does not force more."""
@@ -244,6 +245,18 @@ def release_pages(array: Any) -> None:
     mapped = getattr(array, "_mmap", None) if getattr(array, "mode", "") == "r" else None
     if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
         mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def let_go(source: PatternSource) -> None:
+    """Close the HDF5 file behind a source; the next read opens it again.
+
+    HDF5 answers from its cache as long as the file is open, also when another program has
+    written over it.
+    """
+    while isinstance(source, CroppedSource):
+        source = source.parent
+    if isinstance(source, ArraySource) and isinstance(source.array, Hdf5Array):
+        source.array.close()
 
 
 def as_dask(source: PatternSource) -> da.Array:

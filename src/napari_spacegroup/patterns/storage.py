@@ -90,7 +90,7 @@ class Hdf5Array:
     def __init__(self, path: Path, dataset: str) -> None:
         self.path = path
         self.dataset = dataset
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._file: Any = None
         self._open: Any = None
         handle = self._handle()
@@ -110,7 +110,8 @@ class Hdf5Array:
             return self._open
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        values: NDArray[Any] = self._handle()[key]
+        with self._lock:  # so that nobody closes it in between
+            values: NDArray[Any] = self._handle()[key]
         return values
 
     def __getstate__(self) -> dict[str, Any]:
@@ -120,7 +121,7 @@ class Hdf5Array:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def close(self) -> None:
         """Close the file; the next read opens it again."""

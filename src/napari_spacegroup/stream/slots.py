@@ -49,8 +49,8 @@ SLAB_BYTES = 64 * 2**20
 LOOK_BYTES = 2**20
 """How much is read at once where nobody knows how far the writer has come."""
 
-LATE_BYTES = 8 * 2**20
-"""How much of what was skipped one poll looks at again."""
+SKIP_BYTES, LATE_BYTES = 256 * 2**20, 8 * 2**20
+"""How much of what the writer left out one poll reads, and how much it looks at again."""
 
 TAILS = 8
 """In how many patterns of a poll the fill at their end is counted."""
@@ -261,8 +261,8 @@ class SlotSource(ABC):
         if len(late):
             take(late)
             empties.clear()
-        position = 0
-        while position < min(len(candidates), limit) and count < limit:
+        position, last = 0, min(len(candidates), max(limit, SKIP_BYTES // pattern_bytes))
+        while position < last and count < limit:
             block = candidates[position : position + min(step, limit - count)]
             position += len(block)
             if not take(block) and not self._was_passed(block):
@@ -282,9 +282,8 @@ class SlotSource(ABC):
         return slots[sorter], patterns[sorter], left, bad
 
     def _was_passed(self, slots: NDArray[np.int64]) -> bool:
-        """Return whether the writer is known to be further on, so that nothing need be awaited."""
-        ranks = self._ranks(slots)
-        return ranks is not None and bool((ranks < self._top_rank).all())
+        """Return whether the writer is known to be further on."""
+        return (ranks := self._ranks(slots)) is not None and bool((ranks < self._top_rank).all())
 
     def _look_ahead(self, visit: Visit, rest: NDArray[np.int64]) -> None:
         """Find out whether the writer has passed what was read, without taking more."""
