@@ -18,7 +18,9 @@ from napari_spacegroup.jobs.dask_executor import DaskExecutor
 
 
 def kill_the_counter(file):
-    os.kill(int(file.read_text().split()[0]), signal.SIGKILL)
+    while not (words := file.read_text().split()):  # it is being written this moment
+        time.sleep(0.01)
+    os.kill(int(words[0]), signal.SIGKILL)
 
 
 def test_everything_listens_on_the_loopback_address_without_a_dashboard(dask_executor, toys):

@@ -31,6 +31,9 @@ LOOK_SECONDS = 1.0
 STALL_SECONDS = 8.0
 """How long dask has to do a piece again by itself after a worker died."""
 
+ALONE_SECONDS = 120.0
+"""How long a job waits for a worker when the last one died."""
+
 TRIES = 5
 """How often a piece is handed over."""
 
@@ -121,6 +124,7 @@ class Pieces:
         self._watch = Watch(client)
         self._workers = self._present()
         self._lost_at: float | None = None
+        self._alone_since: float | None = None
         self._ahead: deque[_Piece] = deque()
 
     def run(self, pieces: Iterable[tuple[Any, ...]], token: CancelToken) -> Iterator[Any]:
@@ -145,7 +149,9 @@ class Pieces:
                     self._hand_over(piece)
                 if not self._ahead or not self._wait(self._ahead[0], token):
                     return
-                future = next(f for f in self._ahead[0].futures if f.status == "finished")
+                finished = (f for f in self._ahead[0].futures if f.status == "finished")
+                if (future := next(finished, None)) is None:
+                    continue  # its worker died in this moment
                 try:
                     answer = future.result(timeout=STALL_SECONDS)
                 except (OSError, CancelledError) as error:  # on its way here: it is waited for
@@ -162,13 +168,14 @@ class Pieces:
     def _wait(self, piece: _Piece, token: CancelToken) -> bool:
         """Wait for a piece; return False on cancel."""
         looked = time.monotonic()
-        while not any(future.status == "finished" for future in piece.futures):
+        # One look at each status: it may change between two.
+        while "finished" not in (statuses := {future.status for future in piece.futures}):
             if token.is_cancelled:
                 return False
             if (lost := self._watch.problem()) is not None:
                 raise lost
             if self._watch.is_connected:
-                if not piece.is_pending:
+                if "pending" not in statuses:
                     self._again_or_raise(piece)
                 elif time.monotonic() - looked > LOOK_SECONDS:
                     looked = time.monotonic()
@@ -189,6 +196,15 @@ class Pieces:
         if not self._workers <= present:
             self._lost_at = now
         self._workers = present
+        if present:
+            self._alone_since = None
+        elif self._alone_since is None:
+            self._alone_since = now
+        elif now - self._alone_since > ALONE_SECONDS:
+            raise WorkerLostError(
+                f"the last worker died and none came back within {ALONE_SECONDS:g} s; what had "
+                "arrived is kept: start a worker, then the job again"
+            )
         if self._lost_at is None or now - self._lost_at < STALL_SECONDS or not present:
             return
         stalled = [p for p in self._ahead if p.since <= self._lost_at and p.is_pending]
