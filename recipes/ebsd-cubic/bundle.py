@@ -104,6 +104,10 @@ def main() -> None:
                "one energy they hold aliased fine lines (docs/convergence.md)"},
         }
     )  # fmt: skip
+    sets = [MasterSet.load(options.sets / f"{name}.npz") for name in ("train", "strong")]
+    known = {r.identifier.removesuffix("+s") for s in sets for r in s.records}
+    model.card.training["structures"] = len(known)
+    model.card.training["master_patterns"] = sum(len(s) for s in sets)
     metrics = {}
     for side, title in (("test", "held-out structures"), ("k18", "materials of the EBSD paper")):
         masters = unique(MasterSet.load(options.sets / f"{side}.npz"))
@@ -119,9 +123,8 @@ def main() -> None:
                 for name, row in sorted(report["per_phase"].items()):
                     print(f"    {row['truth']} {name:24} {row['space_group']:.2f} {row['answers']}")
     # How much of the gap is new materials, and how much noise: the same on known ones.
-    known = MasterSet.load(options.sets / "strong.npz")
     for condition in ("clean", "standard"):
-        answers = classify_set(model, known, condition, max(options.patterns // 10, 1), seed=11)
+        answers = classify_set(model, sets[1], condition, max(options.patterns // 10, 1), seed=11)
         figures = summary(score(answers, model.card)) | {"per_phase": {}}
         metrics[f"structures of the training, {condition}"] = figures
         print(f"structures of the training, {condition}: {figures['accuracy']}")
