@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import pickle
 
 import gemmi
 import numpy as np
@@ -297,3 +298,11 @@ def test_structure_library_records(shared_data):
                 phase.check_symmetry(0.1)
                 checked.add(phase.space_group)
     assert len(checked) > 40
+
+
+def test_a_phase_that_was_used_can_be_sent_to_a_worker():
+    phase = library_phase("Ni")
+    matrices = phase.point_operations
+    sent = pickle.loads(pickle.dumps(phase))
+    assert sent == phase
+    np.testing.assert_array_equal(sent.point_operations, matrices)

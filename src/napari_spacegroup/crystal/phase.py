@@ -8,7 +8,7 @@ plugin all speak of phases through this class.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -175,6 +175,10 @@ class Phase:
         from .cif import read_cif
 
         return read_cif(Path(path))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what makes the phase; what is computed from it (gemmi objects) stays here."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
     def operations(self) -> gemmi.GroupOps:

@@ -92,6 +92,10 @@ class DaskExecutor:
         """Return whether the worker runs already."""
         return self._client is not None
 
+    def open(self) -> None:
+        """Connect now, so that a scheduler that is not there is told before any work."""
+        assert self.client is not None
+
     def close(self) -> None:
         """Leave the scheduler, and end it and its workers where they were started here."""
         with self._lock:
