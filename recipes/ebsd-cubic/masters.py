@@ -13,6 +13,8 @@ What is drawn:
 
 * per space group, prototypes by the square root of their number; a third of the draws in
   each prototype get other metals on its sites, with the cell scaled by the covalent radii;
+* a second round (``MORE``) exchanges elements inside their family, and a few relatives of Al4Ni3
+  stand for the prototype that only the paper has;
 * structures whose superlattice reflections hold under 2 % of the intensity (ordered
   crystals of like atoms) are left out: their group can't be seen (``benchmarks/equivalence.py``);
   in training the limit is 4 %, because labels that noise hides turned b.c.c. metals into 225;
@@ -20,6 +22,9 @@ What is drawn:
   compounds of the EBSD paper but Ni, Fe, Si and Al. A third of the held-out structures
   (``calibration``) is watched while training and fits the temperature, the others (``test``)
   serve the report alone.
+
+The repository's ``sets/train.npz`` was made with an earlier setting (few strong beams, weak ones
+as a perturbation); ``strong.npz`` and all held-out sets with this script.
 """
 
 from __future__ import annotations

@@ -94,7 +94,7 @@ class DaskExecutor:
 
     def open(self) -> None:
         """Connect now, so that a scheduler that is not there is told before any work."""
-        assert self.client is not None
+        _ = self.client
 
     def close(self) -> None:
         """Leave the scheduler, and end it and its workers where they were started here."""

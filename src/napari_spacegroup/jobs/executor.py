@@ -43,6 +43,10 @@ class Executor(Protocol):
         """Return whether jobs see the caller's objects themselves."""
         ...
 
+    def open(self) -> None:
+        """Make sure that there is something to run on, before any work is done."""
+        ...
+
     def run(self, task: Task, cancel: CancelToken | None = None) -> Iterator[Event]:
         """Run a job and stream its events.
 
@@ -75,6 +79,9 @@ class InlineExecutor:
     """Runs jobs on the caller's thread, between the events it asks for."""
 
     shares_memory = True
+
+    def open(self) -> None:
+        """Do nothing: this process is here."""
 
     def run(self, task: Task, cancel: CancelToken | None = None) -> Iterator[Event]:
         """Run a job and stream its events; see :class:`Executor`."""

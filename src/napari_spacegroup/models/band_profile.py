@@ -20,7 +20,8 @@ from torch.nn import functional
 from .sector import sector_directions
 
 NARROWEST, WIDEST = 0.004, 0.1
-"""Range of the axis: λ / 2a from a = 12 Å at 30 kV, to the fourth order of a = 2.5 Å at 10 kV."""
+"""Range of the axis: λ / 2a of a = 8.7 Å at 30 kV (λ = 0.0698 Å), to the fourth order of
+a = 2.5 Å at 10 kV (λ = 0.122 Å). Of larger cells the higher orders are seen."""
 
 BLUR = 0.6
 """Least deviation of the kernel that averages [cells of the sector]."""

@@ -131,7 +131,7 @@ def classify(
         else:
             from ..infer.pieces import spread_events
 
-            getattr(chosen, "open", lambda: None)()
+            chosen.open()
             loaded = as_model(model, "cpu")
             events = spread_events(patterns, loaded, chosen, cancel=cancel, **options)
         result: SpaceGroupMap = run_inline(events, on_event)
