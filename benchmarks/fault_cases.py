@@ -25,7 +25,7 @@ from napari_spacegroup.config import FaultSpec, KinematicSpec, SimulatedMicrosco
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.infer import PixelStatus
 from napari_spacegroup.infer.journal import SUFFIX, Journal
-from napari_spacegroup.jobs import Log
+from napari_spacegroup.jobs import CancelToken, Log
 from napari_spacegroup.models import Model, ModelCard, build, load_model
 from napari_spacegroup.stream import SimulatedMicroscope, WrittenState
 from napari_spacegroup.workflows.microscope import prepare_microscope
@@ -246,16 +246,18 @@ def compared(result: Any, truth: Any) -> dict[str, Any]:
     }
 
 
-class Stepper:
+class Stepper(CancelToken):
     """Lets the microscope go on before each poll, on the follower's own reading thread."""
 
     def __init__(self, microscope: SimulatedMicroscope) -> None:
+        super().__init__()
         self.microscope = microscope
         self.first_scan = microscope.state.copy()
         self._go_on = 0.0
 
-    def __call__(self) -> bool:
-        """Write the next patterns; the follower is never paused."""
+    @property
+    def is_paused(self) -> bool:
+        """Write the next patterns; the follower, who asks before each poll, is never paused."""
         microscope = self.microscope
         if not microscope.is_over and time.monotonic() >= self._go_on:
             before = microscope.state.copy()
@@ -289,7 +291,7 @@ def microscope_case(bench: Bench, kind: str, text: str, layout: str) -> Case:
         if isinstance(event, Log):
             logs.append(event.message)
 
-    result = bench.follow(path, layout, out=out, is_paused=step, on_event=listen)
+    result = bench.follow(path, layout, out=out, cancel=step, on_event=listen)
     numbers = compared(result, bench.truth(layout))
     is_whole = step.first_scan == WrittenState.WHOLE
     has_answer = result.status.ravel() == PixelStatus.OK

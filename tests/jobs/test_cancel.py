@@ -38,3 +38,16 @@ def test_many_threads_cancel_but_the_callback_comes_once():
     for thread in threads:
         thread.join()
     assert calls == [1]
+
+
+def test_a_pause_is_taken_back_and_passed_on():
+    leader, follower = CancelToken(), CancelToken()
+    follower.pause_with(leader)
+    leader.pause()
+    assert leader.is_paused
+    assert follower.is_paused
+    assert not follower.is_cancelled
+    leader.resume()
+    assert not follower.is_paused
+    follower.pause()
+    assert not leader.is_paused

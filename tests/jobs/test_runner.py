@@ -107,7 +107,8 @@ def test_cancel_keeps_what_was_computed():
     assert runner.result == 3
 
 
-def test_a_deaf_job_is_closed_by_force():
+def test_a_deaf_job_is_closed_by_force(monkeypatch):
+    monkeypatch.setattr("napari_spacegroup.jobs.runner.SECONDS_AFTER_CANCEL", 0.2)
     closed = threading.Event()
 
     def deaf(_):

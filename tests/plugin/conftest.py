@@ -85,6 +85,9 @@ class FakeProvider:
             yield Progress(done, scan.n_patterns, "Classifying")
         yield Done(result, is_cancelled=cancel.is_cancelled)
 
+    def warm_up(self):
+        self.warmed_up = True
+
     def network_view(self, model, pattern, scan):  # noqa: ARG002
         return np.asarray(pattern, np.float32) - 100
 
@@ -146,6 +149,19 @@ def _never_cancelled():
 
 def our_threads():
     return [t for t in threading.enumerate() if t.name.startswith("nsg-")]
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SPACEGROUP_SETTINGS", str(tmp_path / "settings.json"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_worker_left():
+    yield
+    from napari_spacegroup.plugin.workers import close_worker
+
+    close_worker()
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.simulate.lambert import lambert_directions
 from napari_spacegroup.stream import MemorySource
 from napari_spacegroup.workflows import classify, follow, simulate, simulate_phases, train
+from napari_spacegroup.workflows.live_status import LiveStatus
 
 from .live_fakes import write_up2
 
@@ -272,8 +274,37 @@ def test_following_outlives_its_worker(raw_scan, model, one_worker, tmp_path):
     assert out.exists()
 
 
-def test_what_another_process_cannot_reach_is_refused(model, one_worker, raw_scan):
+@pytest.mark.parametrize("where", ["thread", "one_worker"])
+def test_following_elsewhere_can_be_paused(where, raw_scan, model, tmp_path, request):
+    executor = where if where == "thread" else request.getfixturevalue(where)
+    patterns = np.load(raw_scan.with_suffix(".npy")).reshape(-1, 40, 48)
+    growing, token = tmp_path / "scan.up2", CancelToken()
+    write_up2(growing, patterns, 30, shape=(6, 11))
+    read: list[tuple[float, int]] = []
+    paused_at = []
+
+    def listen(event):
+        if not isinstance(event, LiveStatus):
+            return
+        read.append((time.monotonic(), event.read))
+        if event.read >= 29 and not paused_at:
+            paused_at.append(time.monotonic())
+            token.pause()
+        elif paused_at and time.monotonic() > paused_at[0] + 1:
+            if growing.stat().st_size < raw_scan.stat().st_size:
+                with growing.open("ab") as file:
+                    file.write(patterns[30:].astype("<u2").tobytes())
+            elif time.monotonic() > paused_at[0] + 3:
+                token.resume()
+
+    result = follow(
+        growing, model, batch_size=8, device="cpu", executor=executor, cancel=token, on_event=listen
+    )
+    during = [count for when, count in read if when < paused_at[0] + 3]
+    assert max(during) <= 30  # the rest lay there for two seconds
+    assert result.is_complete
+
+
+def test_what_another_process_cannot_reach_is_refused(model, one_worker):
     with pytest.raises(SpecError, match="files and folders only"):
         follow(MemorySource(), model, executor=one_worker)
-    with pytest.raises(SpecError, match="can't be paused"):
-        follow(raw_scan, model, executor=one_worker, is_paused=lambda: False)

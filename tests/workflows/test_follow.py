@@ -184,24 +184,21 @@ def test_stopping_saves_what_is_there(patterns, tmp_path):
 def test_a_pause_reads_nothing_and_is_no_end(patterns):
     source = MemorySource(info=info_of())
     source.push(patterns[:40], np.arange(40))
-    is_paused = threading.Event()
-    seen = []
+    token, seen = CancelToken(), []
 
     def listen(event):
         if not isinstance(event, LiveStatus):
             return
         if event.read == 40 and not seen:
             seen.append(time.monotonic())
-            is_paused.set()
+            token.pause()
             source.push(patterns[40:], np.arange(40, COUNT))
             source.finish()
-        elif is_paused.is_set() and time.monotonic() - seen[0] > 0.8:
+        elif token.is_paused and time.monotonic() - seen[0] > 0.8:
             assert event.read <= 80  # what was under way when it was paused
-            is_paused.clear()
+            token.resume()
 
-    result = follow(
-        source, Fake(), batch_size=40, until_idle=0.5, is_paused=is_paused.is_set, on_event=listen
-    )
+    result = follow(source, Fake(), batch_size=40, until_idle=0.5, cancel=token, on_event=listen)
     assert result.n_done == COUNT
     equal(result, classify(scan_of(patterns), Fake(), batch_size=40))
 

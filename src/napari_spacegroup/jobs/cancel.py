@@ -1,4 +1,4 @@
-"""Asking a job to stop, from any thread."""
+"""Asking a job to stop or to wait, from any thread."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ class CancelToken:
     """A request to stop that can be made once, from any thread, and never taken back.
 
     A job looks at :attr:`is_cancelled` between batches; code that sleeps registers a
-    callback that wakes it up.
+    callback that wakes it up. A job that can wait, such as following a scan, looks at
+    :attr:`is_paused` too.
     """
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._pause = threading.Event()
+        self._leader: CancelToken | None = None
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
 
@@ -24,6 +27,34 @@ class CancelToken:
     def is_cancelled(self) -> bool:
         """Return whether somebody asked to stop."""
         return self._event.is_set()
+
+    @property
+    def wants_stop(self) -> bool:
+        """Return whether somebody asked to stop, at once and whoever's turn it is."""
+        return self._event.is_set()
+
+    @property
+    def is_paused(self) -> bool:
+        """Return whether the job is asked to wait."""
+        return self._pause.is_set() or (self._leader is not None and self._leader.is_paused)
+
+    def pause(self) -> None:
+        """Ask the job to wait until :meth:`resume`."""
+        self._pause.set()
+
+    def resume(self) -> None:
+        """Let the job go on."""
+        self._pause.clear()
+
+    def pause_with(self, leader: CancelToken) -> None:
+        """Be paused whenever another token is."""
+        self._leader = leader
+
+    def take_turn(self) -> None:
+        """Wait until the device is free for this job, where several share one."""
+
+    def rest(self) -> None:
+        """Tell that the job has nothing to do now; a device that it had may serve others."""
 
     def cancel(self) -> None:
         """Ask the job to stop; asking twice does nothing more."""

@@ -19,7 +19,7 @@ from typing import Any
 from ..errors import SchedulerLostError
 from .cancel import CancelToken
 from .dask_pieces import POLL_SECONDS, Pieces, Watch, why_over
-from .dask_worker import MESSAGES, Begun, pack, run_on_worker, stop_name
+from .dask_worker import MESSAGES, Begun, pack, pause_name, run_on_worker, stop_name
 from .events import Done, Event, Failed, Log
 from .task import Priority, Task
 
@@ -148,7 +148,11 @@ class DaskExecutor:
         hurry = threading.Event()
         token.on_cancel(hurry.set)
         cancelled_at = 0.0
+        pause, was_paused = Flag(pause_name(channel), client=client), False
         while True:
+            if token.is_paused != was_paused and watch.is_connected:
+                was_paused = not was_paused
+                (pause.set if was_paused else pause.clear)()
             if token.is_cancelled and not cancelled_at and watch.is_connected:
                 cancelled_at = time.monotonic()
                 Flag(stop_name(channel), client=client).set()

@@ -27,8 +27,9 @@ _log = logging.getLogger(__name__)
 FLUSH_SECONDS = 0.05
 """How long events gather before they are sent."""
 
-LISTEN_SECONDS = 1.0
-"""How long one look for a cancel lasts; a cancel ends it at once."""
+LISTEN_SECONDS = 0.25
+"""How long one look for a cancel lasts, after which comes one for a pause; a cancel ends it at
+once."""
 
 MESSAGES = 16
 """Messages that may wait on the scheduler before the job is held."""
@@ -53,6 +54,11 @@ class Begun:
 def stop_name(channel: str) -> str:
     """Return the name of the event that cancels a job."""
     return f"{channel}-stop"
+
+
+def pause_name(channel: str) -> str:
+    """Return the name of the event that is up while a job is paused."""
+    return f"{channel}-pause"
 
 
 def begun_name(channel: str) -> str:
@@ -103,11 +109,10 @@ def run_on_worker(packed: bytes, name: str, channel: str) -> None:
     key = worker.get_current_task()
     secede()
     token = PoliteToken(TURNS, task.priority) if task.uses_device else CancelToken()
-    rest = token.rest if isinstance(token, PoliteToken) else None
     outbox = Outbox(client, channel)
     over = threading.Event()
     listener = threading.Thread(
-        target=_listen, args=(worker, client, key, channel, token.cancel, over), daemon=True,
+        target=_listen, args=(worker, client, key, channel, token, over), daemon=True,
         name="nsg-cancel",
     )  # fmt: skip
     listener.start()
@@ -124,7 +129,7 @@ def run_on_worker(packed: bytes, name: str, channel: str) -> None:
             )
             return
         for event in perform(task, token, is_again=is_again):
-            if not outbox.send(event, before_waiting=rest):
+            if not outbox.send(event, before_waiting=token.rest):
                 token.cancel()
     finally:
         if isinstance(token, PoliteToken):
@@ -134,8 +139,9 @@ def run_on_worker(packed: bytes, name: str, channel: str) -> None:
         try:
             stopped = Flag(stop_name(channel), client=client)
             stopped.set()
-            listener.join(LISTEN_SECONDS)
-            for flag in (stopped, begun):  # the scheduler forgets flags that are down
+            listener.join(4 * LISTEN_SECONDS)
+            paused = Flag(pause_name(channel), client=client)
+            for flag in (stopped, begun, paused):  # the scheduler forgets flags that are down
                 flag.clear()
         except OSError as error:
             _log.warning("the scheduler is gone: %s", error)
@@ -251,25 +257,27 @@ def _listen(
     client: Any,
     key: str,
     channel: str,
-    stop: Callable[[], None],
+    token: CancelToken,
     over: threading.Event,
 ) -> None:
-    """Call ``stop`` on a cancel, when nobody wants the result, or when the scheduler is gone."""
+    """Pass on a pause, and a cancel, also if nobody wants the result or no scheduler is left."""
     from distributed import Event as Flag
 
-    flag = Flag(stop_name(channel), client=client)
+    stop = Flag(stop_name(channel), client=client)
+    pause = Flag(pause_name(channel), client=client)
     while not over.is_set():
         try:
-            if flag.wait(timeout=LISTEN_SECONDS):
-                stop()
+            if stop.wait(timeout=LISTEN_SECONDS):
+                token.cancel()
                 return
+            (token.pause if pause.is_set() else token.resume)()
             state = worker.state.tasks.get(key)
             if state is None or state.state in ("cancelled", "released"):
                 _log.info("nobody waits for %s any more; stopping it", key)
-                stop()
+                token.cancel()
                 return
         except Exception as error:  # noqa: BLE001  any failure means that the scheduler is gone
             if not over.is_set():
                 _log.warning("the scheduler can't be asked any more (%s); stopping", error)
-            stop()
+            token.cancel()
             return

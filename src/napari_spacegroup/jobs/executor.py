@@ -122,7 +122,9 @@ class ThreadExecutor(InlineExecutor):
     def run(self, task: Task, cancel: CancelToken | None = None) -> Iterator[Event]:
         """Run a job on a thread and stream its events; see :class:`Executor`."""
         token = PoliteToken(self._turns, task.priority) if task.uses_device else CancelToken()
-        forget = cancel.on_cancel(token.cancel) if cancel is not None else lambda: None
+        asked = CancelToken() if cancel is None else cancel
+        forget = asked.on_cancel(token.cancel)
+        token.pause_with(asked)
         events: queue.Queue[Event | None] = queue.Queue(CAPACITY)
         closed = threading.Event()
         thread = threading.Thread(
@@ -155,8 +157,7 @@ def _feed(
                 events.put(event, block=False)
             except queue.Full:
                 # A slow listener must not keep the device from others.
-                if isinstance(token, PoliteToken):
-                    token.rest()
+                token.rest()
                 closed.wait(LOOK_SECONDS)
             else:
                 return

@@ -10,6 +10,7 @@ import enum
 import itertools
 import logging
 import threading
+import time
 import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, TypeAlias
@@ -23,8 +24,9 @@ _log = logging.getLogger(__name__)
 Job: TypeAlias = Callable[[CancelToken], Iterable[Event]]
 """Makes the events of one run; it looks at the token between batches."""
 
-EVENTS_AFTER_CANCEL = 8
-"""How many events a job may still send after a cancel before it is closed by force."""
+SECONDS_AFTER_CANCEL = 30.0
+"""How long a job may still send events after a cancel before it is closed by force. Those of a
+worker process that were under way come first."""
 
 _numbers = itertools.count(1)
 
@@ -208,7 +210,7 @@ class ThreadRunner:
                 self._go(end)
 
     def _drain(self, iterator: Iterator[Event]) -> JobState:
-        left = EVENTS_AFTER_CANCEL
+        deadline = float("inf")
         for event in iterator:
             self._swap(JobState.PREPARING, JobState.RUNNING)
             if isinstance(event, Failed):
@@ -221,8 +223,8 @@ class ThreadRunner:
             if isinstance(event, Done):
                 return JobState.CANCELLED if event.is_cancelled else JobState.COMPLETED
             if self.cancel_token.is_cancelled:
-                left -= 1
-                if left == 0:
+                deadline = min(deadline, time.monotonic() + SECONDS_AFTER_CANCEL)
+                if time.monotonic() >= deadline:
                     _log.warning("a cancelled job went on for long; it was closed by force")
                     break
             self._hold()

@@ -119,11 +119,15 @@ class PoliteToken(CancelToken):
     @property
     def is_cancelled(self) -> bool:
         """Return whether somebody asked to stop; first waits for the job's turn."""
-        self._turns.wait(self._ticket, self._event.is_set)
+        self.take_turn()
         return self._event.is_set()
 
+    def take_turn(self) -> None:
+        """Wait for the job's turn at the device."""
+        self._turns.wait(self._ticket, self._event.is_set)
+
     def rest(self) -> None:
-        """Let others have the device until the job looks at the token again."""
+        """Let others have the device until the job looks at :attr:`is_cancelled` again."""
         self._turns.rest(self._ticket)
 
     def leave(self) -> None:

@@ -10,6 +10,11 @@ anything has to be learnt.
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from collections import OrderedDict
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -101,9 +106,12 @@ class SectorNet(nn.Module):
         """Return the orientation search; its dictionary is made at the first use."""
         known = self._indexer
         if known is None or known.templates.device != self.templates.device:
-            self._indexer = CubicIndexer(self.templates)
-            return self._indexer
+            known = self._indexer = shared_indexer(self.templates)
         return known
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the dictionary behind: it is a hundred megabytes and can be made anew."""
+        return {**self.__dict__, "_indexer": None}
 
     def forget_indexer(self) -> None:
         """Make the dictionary anew at the next use: to be called after changing templates."""
@@ -158,3 +166,24 @@ class SectorNet(nn.Module):
             folded = self.fold(images, centers, rotations)
             trust = torch.sigmoid((explained - TRUST_MIDDLE) / TRUST_WIDTH)
         return self.read(folded) * trust[:, None]
+
+
+_indexers: OrderedDict[tuple[str, str], CubicIndexer] = OrderedDict()
+_lock = threading.Lock()
+INDEXERS_KEPT = 2
+
+
+def shared_indexer(templates: Tensor) -> CubicIndexer:
+    """Return the orientation search with these templates, made once in a process.
+
+    A warm worker is handed a new copy of the same model with every job.
+    """
+    digest = hashlib.blake2b(templates.detach().cpu().numpy().tobytes(), digest_size=16)
+    key = (digest.hexdigest(), str(templates.device))
+    with _lock:
+        if key not in _indexers:
+            _indexers[key] = CubicIndexer(templates.detach().clone())
+        _indexers.move_to_end(key)
+        while len(_indexers) > INDEXERS_KEPT:
+            _indexers.popitem(last=False)
+        return _indexers[key]

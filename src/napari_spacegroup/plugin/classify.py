@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CancelledError, SpaceGroupError
-from ..jobs import CancelToken, JobState, ThreadRunner
-from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
+from ..jobs import CancelToken, JobState
+from ..jobs.events import Done, Failed, Log, Partial, Progress
 from .describe import scan_line, shape_line
 from .hover import attach_hover
 from .layers import SCAN_KEY, is_raw_stack, map_of, scan_of, warm_up, why_not_scan
 from .present import MapPresenter
+from .running import JobController, JobEvent
 from .state import Choice, MapState
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
     from ..infer import SpaceGroupMap
-    from ..workflows.live_status import LiveStatus, MapBegun
     from .bridge import Bridge
     from .provider import ModelProvider
 
@@ -47,15 +47,7 @@ class Prepared:
     navigation: Any = None
 
 
-@dataclass(frozen=True, eq=False)
-class JobEvent:
-    """What happened in a run, on its way through the bridge."""
-
-    generation: int
-    event: Event | JobState | Prepared | LiveStatus | MapBegun
-
-
-class ClassifyController:
+class ClassifyController(JobController):
     """Classify the layers of one viewer.
 
     Parameters
@@ -70,15 +62,15 @@ class ClassifyController:
         The way back from the job's thread; its owner calls :meth:`receive`.
     """
 
+    state: MapState
+
     def __init__(
         self, viewer: Viewer, state: MapState, provider: ModelProvider, bridge: Bridge
     ) -> None:
+        super().__init__(state, bridge)
         self._viewer = weakref.ref(viewer)
-        self.state = state
         self.presenter = MapPresenter(viewer, state)
         self._provider = provider
-        self._bridge = bridge
-        self._runner: ThreadRunner | None = None
         self._source: weakref.ref[napari.layers.Layer] | None = None
         self._started = 0.0
         self._remarks: list[str] = []
@@ -94,11 +86,6 @@ class ClassifyController:
     def source(self) -> napari.layers.Layer | None:
         """The layer that the latest job reads, or None."""
         return self._source() if self._source is not None else None
-
-    @property
-    def runner(self) -> ThreadRunner | None:
-        """The run of the latest job, or None."""
-        return self._runner
 
     def _on_inserted(self, event: Any) -> None:
         self._adopt(event.value)
@@ -157,7 +144,7 @@ class ClassifyController:
 
         What is wrong with the choices, or goes wrong later, appears in the state's message.
         """
-        state, provider, bridge = self.state, self._provider, self._bridge
+        state, provider = self.state, self._provider
         layer = self.presenter.layer_named(state.layer)
         if state.why_not_classify or layer is None:
             state.say(state.why_not_classify)
@@ -172,32 +159,23 @@ class ClassifyController:
         level = state.level
         wants_navigation = is_raw_stack(layer)
 
-        def job(cancel: CancelToken) -> Iterator[Event]:
+        def job(cancel: CancelToken) -> Iterator[Any]:
             yield Progress(0, scan.n_patterns, f"Loading the model {name}")
             model = provider.load(name, "classify")
             if cancel.is_cancelled:
                 raise CancelledError("cancelled before the first pattern")
             navigation = scan.navigation_image() if wants_navigation else None
             warm_up(tuple(model.classes), level)
-            prepared = Prepared(provider.empty_map(scan, model), navigation)
-            bridge.post(JobEvent(runner.generation, prepared))
+            yield Prepared(provider.empty_map(scan, model), navigation)
             yield from provider.events(
                 scan, model, batch_size=batch_size, device=device, cancel=cancel
             )
 
-        runner = ThreadRunner(
-            job,
-            on_event=lambda event: bridge.post(JobEvent(runner.generation, event)),
-            on_state=lambda new: bridge.post(JobEvent(runner.generation, new), may_wait=False),
-            name="classify",
-        )
-        self._runner = runner
         self._started = time.monotonic()
         self._remarks = []
         state.done, state.total = 0, scan.n_patterns
         state.say(f"Loading the model {name}")
-        state.job = JobState.PREPARING
-        runner.start()
+        self.run(job, "classify")
 
     def cancel(self) -> None:
         """Ask the job to stop; what is computed stays."""
@@ -206,25 +184,14 @@ class ClassifyController:
             self.state.say("Cancelling")
             self._runner.cancel()
 
-    def abandon(self, timeout: float = 0.0) -> None:
-        """Cancel, and wait up to ``timeout`` [s]; nothing of the job arrives any more."""
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        runner.cancel()
-        self._bridge.drop()
-        if self.state.is_busy:
-            self._finish(JobState.CANCELLED, self._so_far())
-        if timeout > 0:
-            runner.wait(timeout)
+    def on_abandoned(self) -> None:
+        """Show how far it came."""
+        self._finish(JobState.CANCELLED, self._so_far())
 
     def receive(self, values: list[JobEvent]) -> None:
         """Take what came through the bridge, and repaint once."""
         is_dirty = False
-        for value in values:
-            if self._runner is None or value.generation != self._runner.generation:
-                continue
-            event = value.event
+        for event in self.latest(values):
             if isinstance(event, Prepared):
                 self._lay_out(event)
             elif isinstance(event, Partial):

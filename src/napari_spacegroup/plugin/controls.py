@@ -7,9 +7,24 @@ from typing import Any
 
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtGui import QFontMetrics, QPainter, QPaintEvent
-from qtpy.QtWidgets import QComboBox, QLabel, QSizePolicy, QStyle, QStyleOptionComboBox, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QGridLayout,
+    QInputDialog,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QVBoxLayout,
+    QWidget,
+)
 
 from .state import Choice
+
+CLUSTER_TIP = "Address of a dask scheduler"
 
 
 class Bindings:
@@ -123,6 +138,115 @@ class ChoiceBox(QComboBox):
         )
         style.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option, painter, self)
         painter.end()
+
+
+class PlaceBox(ChoiceBox):
+    """Where jobs run; its last entry asks for the address of a scheduler.
+
+    Parameters
+    ----------
+    state
+        Evented, with ``places`` and ``place``.
+    bindings
+        Where the connections are kept.
+    """
+
+    def __init__(self, state: Any, bindings: Bindings) -> None:
+        super().__init__(state, "place", bindings, "")
+
+    def _fill(self, *_: Any) -> None:
+        super()._fill()
+        self.blockSignals(True)
+        self.addItem("Cluster…", "")
+        self.setItemData(self.count() - 1, CLUSTER_TIP, Qt.ItemDataRole.ToolTipRole)
+        self.blockSignals(False)
+        self._select()
+
+    def _choose(self, index: int) -> None:
+        if self.itemData(index):
+            super()._choose(index)
+            return
+        address, is_given = QInputDialog.getText(
+            self, "Cluster", f"{CLUSTER_TIP}:", text="tcp://10.0.0.5:8786"
+        )
+        if is_given and address.strip():
+            self._state.place = address.strip()
+        self._select()
+
+
+class MessageLabel(QLabel):
+    """What a job says, or what to do next; an alert stands out, and nothing takes no room."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setObjectName("hint")
+        self.setWordWrap(True)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+
+    def show_message(self, message: str, hint: str, *, is_alert: bool) -> None:
+        """Show a message, or the hint where there is none."""
+        text = f"⚠ {message}" if is_alert else message or hint
+        self.setText(text)
+        self.setVisible(bool(text))
+        name = "alert" if is_alert else "hint"
+        if self.objectName() != name:
+            self.setObjectName(name)
+            self.style().polish(self)
+
+
+class FoldButton(QPushButton):
+    """Shows and hides what most users never need.
+
+    Parameters
+    ----------
+    title
+        Of the button.
+    content
+        Hidden at first.
+    tip
+        What is in there.
+    """
+
+    def __init__(self, title: str, content: QWidget, tip: str) -> None:
+        super().__init__()
+        self._title, self._content = title, content
+        self.setObjectName("fold")
+        self.setToolTip(tip)
+        self.setCheckable(True)
+        self.toggled.connect(self._fold)
+        self._fold(False)
+
+    def _fold(self, is_open: bool) -> None:
+        self.setText(f"{'▾' if is_open else '▸'} {self._title}")
+        self._content.setVisible(is_open)
+
+
+def add_row(grid: QGridLayout, row: int, title: str, widget: QWidget) -> QLabel:
+    """Put a titled widget in a row of two columns; return its title."""
+    label = QLabel(title)
+    label.setBuddy(widget)
+    grid.addWidget(label, row, 0)
+    grid.addWidget(widget, row, 1)
+    return label
+
+
+def separator() -> QFrame:
+    """Return a horizontal line."""
+    line = QFrame()
+    line.setFrameShape(QFrame.Shape.HLine)
+    line.setFixedHeight(1)
+    return line
+
+
+def scroll(content: QWidget, outer: QWidget) -> None:
+    """Fill a widget with content that scrolls up and down where there is little room."""
+    area = QScrollArea()
+    area.setWidgetResizable(True)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidget(content)
+    column = QVBoxLayout(outer)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.addWidget(area)
 
 
 def hint_label(text: str = "", *, wraps: bool = True) -> QLabel:

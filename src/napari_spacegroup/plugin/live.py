@@ -6,16 +6,15 @@ level as one that is classified: :class:`~.present.MapPresenter` shows it.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..jobs import CancelToken, JobState, ThreadRunner
-from ..jobs.events import Done, Event, Failed, Log, Partial, Progress
+from ..jobs import CancelToken, JobState
+from ..jobs.events import Done, Failed, Log, Partial, Progress
 from ..workflows.live_status import LiveStatus, MapBegun
-from .classify import JobEvent
 from .layers import LayerFrame, warm_up
+from .running import JobController, JobEvent
 
 if TYPE_CHECKING:
     from .bridge import Bridge
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 _WAITING = "Waiting for the first patterns of {name}"
 
 
-class LiveController:
+class LiveController(JobController):
     """Follow one scan at a time in a viewer.
 
     Parameters
@@ -44,6 +43,8 @@ class LiveController:
         The way back from the job's thread; its owner calls :meth:`receive`.
     """
 
+    state: LiveState
+
     def __init__(
         self,
         state: LiveState,
@@ -52,17 +53,11 @@ class LiveController:
         provider: ModelProvider,
         bridge: Bridge,
     ) -> None:
-        self.state, self.map_state = state, map_state
+        super().__init__(state, bridge)
+        self.map_state = map_state
         self.presenter = presenter
-        self._provider, self._bridge = provider, bridge
-        self._runner: ThreadRunner | None = None
-        self._is_paused = threading.Event()
+        self._provider = provider
         self._remarks: list[str] = []
-
-    @property
-    def runner(self) -> ThreadRunner | None:
-        """The run of the latest job, or None."""
-        return self._runner
 
     @property
     def why_not_start(self) -> str:
@@ -82,7 +77,7 @@ class LiveController:
 
     def start(self) -> None:
         """Follow the chosen path; what goes wrong appears in the state's message."""
-        state, provider, bridge = self.state, self._provider, self._bridge
+        state, provider = self.state, self._provider
         problem = self.why_not_start
         if problem:
             state.say(problem)
@@ -96,45 +91,30 @@ class LiveController:
             "scan_shape": state.scan_shape,
             "device": device,
         }
-        is_paused = self._is_paused = threading.Event()
 
-        def job(cancel: CancelToken) -> Iterator[Event]:
+        def job(cancel: CancelToken) -> Iterator[Any]:
             yield Progress(0, 0, f"Loading the model {name}")
             model = provider.load(name, "classify")
             warm_up(tuple(model.classes), level)
-            events = provider.follow(
-                path, model, cancel=cancel, is_paused=is_paused.is_set, **options
-            )
-            for event in events:
-                if isinstance(event, LiveStatus | MapBegun):
-                    bridge.post(JobEvent(runner.generation, event))
-                else:
-                    yield event
+            yield from provider.follow(path, model, cancel=cancel, **options)
 
-        runner = ThreadRunner(
-            job,
-            on_event=lambda event: bridge.post(JobEvent(runner.generation, event)),
-            on_state=lambda new: bridge.post(JobEvent(runner.generation, new), may_wait=False),
-            name="follow",
-        )
-        self._runner, self._remarks = runner, []
+        self._remarks = []
         state.status = None
         state.say(f"Loading the model {name}")
-        state.job = JobState.PREPARING
         self.map_state.is_live = True
-        runner.start()
+        self.run(job, "follow")
 
     def pause(self) -> None:
         """Read nothing for a while; the file goes on growing and nothing is lost."""
-        if self.state.job is JobState.RUNNING:
-            self._is_paused.set()
+        if self._runner is not None and self.state.job is JobState.RUNNING:
+            self._runner.cancel_token.pause()
             self.state.job = JobState.PAUSED
             self.state.say("Paused: the scan goes on, the map catches up when you resume")
 
     def resume(self) -> None:
         """Go on after a pause."""
-        if self.state.job is JobState.PAUSED:
-            self._is_paused.clear()
+        if self._runner is not None and self.state.job is JobState.PAUSED:
+            self._runner.cancel_token.resume()
             self.state.job = JobState.RUNNING
             self.state.say("")
 
@@ -145,25 +125,14 @@ class LiveController:
             self.state.say("Stopping and saving")
             self._runner.cancel()
 
-    def abandon(self, timeout: float = 0.0) -> None:
-        """Stop, and wait up to ``timeout`` [s]; nothing of the job arrives any more."""
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        runner.cancel()
-        self._bridge.drop()
-        if self.state.is_busy:
-            self._finish(JobState.CANCELLED, "Stopped when the dock was closed")
-        if timeout > 0:
-            runner.wait(timeout)
+    def on_abandoned(self) -> None:
+        """Show that nobody follows any more."""
+        self._finish(JobState.CANCELLED, "Stopped when the dock was closed")
 
     def receive(self, values: list[JobEvent]) -> None:
         """Take what came through the bridge, and repaint once."""
         is_dirty = False
-        for value in values:
-            if self._runner is None or value.generation != self._runner.generation:
-                continue
-            event = value.event
+        for event in self.latest(values):
             if isinstance(event, MapBegun):
                 self._lay_out(event)
             elif isinstance(event, Partial):

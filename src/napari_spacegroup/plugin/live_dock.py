@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
-    QFrame,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QSpinBox,
     QVBoxLayout,
@@ -25,11 +21,20 @@ from qtpy.QtWidgets import (
 )
 
 from ..jobs import JobState
-from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
+from .controls import (
+    ChoiceBox,
+    ElidedLabel,
+    FoldButton,
+    MessageLabel,
+    PlaceBox,
+    explain,
+    hint_label,
+    scroll,
+    separator,
+)
+from .dock import Dock
 from .live_state import format_of
 from .map_panel import MapPanel
-from .session import plain_viewer, session_of
-from .style import style_sheet, theme_colors
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
 MOST_FACTS = 6
 
 
-class LiveDock(QWidget):
+class LiveDock(Dock):
     """Follow a scan that is being written, and show the legend of its map.
 
     Parameters
@@ -47,23 +52,14 @@ class LiveDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        napari_viewer = plain_viewer(napari_viewer)
-        self._viewer = weakref.ref(napari_viewer)
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer, "live")
         self.state, self.map_state = self.session.live_state, self.session.map_state
         self.controller = self.session.live
-        self._bindings = Bindings()
-        self._was_docked = False
         self._build()
-        self._bind(napari_viewer)
+        self._bind()
         self._restyle()
         self._update()
         self._show_status()
-        self._token = token = self.session.open_dock("live")
-        session = self.session
-        self.destroyed.connect(self._bindings.release)
-        self.destroyed.connect(lambda *_: session.close_dock(token))
 
     # --- layout -------------------------------------------------------------------
 
@@ -90,8 +86,7 @@ class LiveDock(QWidget):
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
         self.facts = [(QLabel(), ElidedLabel()) for _ in range(MOST_FACTS)]
-        self.message = hint_label()
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message = MessageLabel()
         self.panel = MapPanel(self.map_state, self.controller.presenter, self._bindings)
 
         content = QWidget()
@@ -130,18 +125,9 @@ class LiveDock(QWidget):
             facts.addWidget(value, row, 1)
         column.addLayout(facts)
         column.addWidget(self.message)
-        line = QFrame()
-        line.setFrameShape(QFrame.Shape.HLine)
-        line.setFixedHeight(1)
-        column.addWidget(line)
+        column.addWidget(separator())
         column.addWidget(self.panel, 1)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(content)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
+        scroll(content, self)
         self.setMinimumWidth(340)
 
     def _build_advanced(self) -> None:
@@ -173,6 +159,7 @@ class LiveDock(QWidget):
         shape.addWidget(QLabel("×"))
         shape.addWidget(self.shape_boxes[1], 1)
         self.device_box = ChoiceBox(self.map_state, "device", self._bindings, "")
+        self.place_box = PlaceBox(self.map_state, self._bindings)
         self.advanced = QWidget()
         form = QFormLayout(self.advanced)
         form.setContentsMargins(12, 0, 0, 0)
@@ -182,21 +169,18 @@ class LiveDock(QWidget):
         form.addRow("End when idle", self.idle_box)
         form.addRow("Scan shape", shape)
         form.addRow("Device", self.device_box)
-        self.advanced_button = QPushButton()
-        self.advanced_button.setObjectName("fold")
-        self.advanced_button.setCheckable(True)
-        self.advanced_button.setToolTip("Output, pace, end, shape and device")
-        self.advanced_button.toggled.connect(self._fold)
-        self._fold(False)
+        form.addRow("Runs in", self.place_box)
+        self.advanced_button = FoldButton(
+            "Advanced", self.advanced, "Output, pace, end, shape, device and process"
+        )
 
-    def _bind(self, viewer: Viewer) -> None:
+    def _bind(self) -> None:
         bindings = self._bindings
         for name in ("path", "out", "job", "message", "is_alert"):
             bindings.connect(getattr(self.state.events, name), self._update)
         bindings.connect(self.state.events.status, self._show_status)
         for name in ("models", "model", "devices", "device", "job"):
             bindings.connect(getattr(self.map_state.events, name), self._update)
-        bindings.connect(viewer.events.theme, self._restyle)
 
     # --- state to widgets ---------------------------------------------------------
 
@@ -212,7 +196,14 @@ class LiveDock(QWidget):
         self.out_edit.setPlaceholderText(state.output.name if state.path else "beside the scan")
         busy = "Stop following first." if state.is_busy else ""
         widgets = (self.path_edit, self.file_button, self.folder_button, self.model_box)
-        more = (self.out_edit, self.behind_box, self.idle_box, self.device_box, *self.shape_boxes)
+        more = (
+            self.out_edit,
+            self.behind_box,
+            self.idle_box,
+            self.device_box,
+            self.place_box,
+            *self.shape_boxes,
+        )
         for widget in (*widgets, *more):
             explain(widget, busy, widget.toolTip() if widget.isEnabled() else "")
         why_not = self.controller.why_not_start
@@ -227,18 +218,8 @@ class LiveDock(QWidget):
         is_ending = state.job is JobState.FINISHING
         explain(self.stop_button, "Stopping already." if is_ending else "", "End and save the map")
         self.progress.setVisible(state.is_busy)
-        self._show_message(why_not)
-
-    def _show_message(self, why_not: str) -> None:
-        state = self.state
         hint = "" if state.is_busy or not state.path else why_not
-        text = f"⚠ {state.message}" if state.is_alert else state.message or hint
-        self.message.setText(text)
-        self.message.setVisible(bool(text))
-        name = "alert" if state.is_alert else "hint"
-        if self.message.objectName() != name:
-            self.message.setObjectName(name)
-            self.message.style().polish(self.message)
+        self.message.show_message(state.message, hint, is_alert=state.is_alert)
 
     def _show_status(self, *_: Any) -> None:
         status = self.state.status
@@ -257,16 +238,7 @@ class LiveDock(QWidget):
                 name.setToolTip(why)
                 value.setText(text)
 
-    def _restyle(self, *_: Any) -> None:
-        viewer = self._viewer()
-        if viewer is not None:
-            self.setStyleSheet(style_sheet(theme_colors(viewer)))
-
     # --- widgets to state ---------------------------------------------------------
-
-    def _fold(self, is_open: bool) -> None:
-        self.advanced_button.setText("▾ Advanced" if is_open else "▸ Advanced")
-        self.advanced.setVisible(is_open)
 
     def _on_path(self, text: str) -> None:
         self.state.path = text
@@ -286,19 +258,3 @@ class LiveDock(QWidget):
             self.controller.resume()
         else:
             self.controller.pause()
-
-    # --- life ---------------------------------------------------------------------
-
-    def event(self, event: QEvent) -> bool:
-        """Stop the job when napari takes the widget out of its dock."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._was_docked = True
-            elif self._was_docked:
-                self.close_session()
-        return bool(super().event(event))
-
-    def close_session(self) -> None:
-        """Cut all ties with the viewer; the widget shows nothing new afterwards."""
-        self._bindings.release()
-        self.session.close_dock(self._token)

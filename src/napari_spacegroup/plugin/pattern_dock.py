@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_settings
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
@@ -18,10 +17,10 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from .controls import Bindings, ElidedLabel, hint_label
+from .controls import ElidedLabel, hint_label
+from .dock import Dock
 from .painting import BarChart, PatternImage
-from .session import plain_viewer, session_of
-from .style import style_sheet, theme_colors
+from .style import Colors
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -33,7 +32,7 @@ UNBOUNDED = 16777215  # Qt's own
 TITLE = "Pattern (napari-spacegroup)"
 
 
-class PatternDock(QWidget):
+class PatternDock(Dock):
     """Show the pattern under the cursor, or that of the pinned pixel.
 
     Parameters
@@ -43,24 +42,14 @@ class PatternDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        napari_viewer = plain_viewer(napari_viewer)
-        self._viewer = weakref.ref(napari_viewer)
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer, "pattern")
         self.state = self.session.pattern_state
-        self._bindings = Bindings()
-        self._was_docked = False
         self._wants_bottom = TITLE not in get_settings().application.plugin_widget_positions
         self._build()
         events = self.state.events
         self._bindings.connect(events.view, self._update)
         self._bindings.connect(events.message, self._update)
         self._bindings.connect(events.pinned, self._update)
-        self._bindings.connect(napari_viewer.events.theme, self._restyle)
-        self._token = token = self.session.open_dock("pattern")
-        session = self.session
-        self.destroyed.connect(self._bindings.release)
-        self.destroyed.connect(lambda *_: session.close_dock(token))
         self._restyle()
         self._update()
 
@@ -117,12 +106,8 @@ class PatternDock(QWidget):
         self.bars.set_bars(() if view is None else view.bars, shows_numbers=level == "space_group")
         self._arrange()
 
-    def _restyle(self, *_: Any) -> None:
-        viewer = self._viewer()
-        if viewer is None:
-            return
-        colors = theme_colors(viewer)
-        self.setStyleSheet(style_sheet(colors))
+    def recolor(self, colors: Colors) -> None:
+        """Take the colours of the theme."""
         for widget in (self.measured, self.network, self.bars):
             widget.colors = colors
             widget.update()
@@ -156,16 +141,10 @@ class PatternDock(QWidget):
         caption = self.measured.height_for(0)
         return int(max(self.height() - head - hint - caption - 4 * GAP, 90))
 
-    def event(self, event: QEvent) -> bool:
-        """Stop following when napari takes the widget out of its dock."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._was_docked = True
-                if self._wants_bottom:
-                    QTimer.singleShot(0, self._move_to_bottom)
-            elif self._was_docked:
-                self.close_session()
-        return bool(super().event(event))
+    def on_docked(self) -> None:
+        """Go to the bottom, the first time."""
+        if self._wants_bottom:
+            QTimer.singleShot(0, self._move_to_bottom)
 
     def _move_to_bottom(self) -> None:
         """Leave the right side to the map and its legend, until the user says otherwise."""
@@ -174,8 +153,3 @@ class PatternDock(QWidget):
             window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, dock)
             window.resizeDocks([dock], [BOTTOM_HEIGHT], Qt.Orientation.Vertical)
         self._wants_bottom = False
-
-    def close_session(self) -> None:
-        """Cut all ties with the viewer; the widget shows nothing new afterwards."""
-        self._bindings.release()
-        self.session.close_dock(self._token)

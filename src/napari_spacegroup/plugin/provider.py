@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import SpaceGroupError
 from .state import Choice
-from .workers import models_folder
+from .workers import models_folder, ready_executor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -54,6 +54,10 @@ class ModelProvider(Protocol):
 
     def follow(self, path: Path, model: Any, **options: Any) -> Iterable[FollowEvent]:
         """Return the events of following a scan."""
+        ...
+
+    def warm_up(self) -> None:
+        """Start what jobs run on."""
         ...
 
     def network_view(
@@ -114,16 +118,22 @@ class ZooProvider:
     def events(
         self, scan: PatternScan, model: Any, *, batch_size: int, device: str, cancel: CancelToken
     ) -> Iterable[Event]:
-        """Return the events of :func:`napari_spacegroup.infer.classify_events`."""
-        from ..infer import classify_events
+        """Return the events of a classification in the worker process."""
+        from ..workflows.classify_scan import classify_on
 
-        return classify_events(scan, model, batch_size=batch_size, device=device, cancel=cancel)
+        return classify_on(
+            ready_executor(), scan, model, cancel=cancel, batch_size=batch_size, device=device
+        )
 
     def follow(self, path: Path, model: Any, **options: Any) -> Iterable[FollowEvent]:
-        """Return the events of :func:`napari_spacegroup.workflows.follow_events`."""
-        from ..workflows import follow_events
+        """Return the events of following a scan in the worker process."""
+        from ..workflows.follow_scan import follow_on
 
-        return follow_events(path, model, **options)
+        return follow_on(ready_executor(), path, model, **options)
+
+    def warm_up(self) -> None:
+        """Start the worker process, so that the first job need not wait for it."""
+        ready_executor()
 
     def network_view(
         self, model: Any, pattern: NDArray[Any], scan: PatternScan

@@ -11,17 +11,19 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import SpecError
 from .aide import Aide, Answer
 from .bridge import Bridge
-from .classify import ClassifyController, JobEvent
+from .classify import ClassifyController
 from .inspect_pattern import QUESTION, PatternController
 from .live import LiveController
 from .live_state import LiveState
 from .provider import make_provider
+from .running import JobEvent
 from .state import MapState, PatternState
 from .train_controller import TrainController
 from .train_state import TrainState
-from .workers import models_folder, worker
+from .workers import WORKER, choose_place, models_folder, place, places, worker
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -48,6 +50,7 @@ class Session:
         self.pattern_state = PatternState()
         self._bridge = Bridge(self._deliver)
         self._aide = Aide(self._bridge.post)
+        self._starter = Aide(self._bridge.post)
         self.classify = ClassifyController(viewer, self.map_state, self.provider, self._bridge)
         self.pattern = PatternController(
             viewer,
@@ -62,6 +65,8 @@ class Session:
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
         )
+        self.map_state.places, self.map_state.place = places(), place()
+        self.map_state.events.place.connect(self._on_place)
         self._docks: dict[int, str] = {}
         self._tokens = count(1)
 
@@ -74,6 +79,8 @@ class Session:
             self.map_state.say("Looking for models")
             self._aide.ask("models", self.provider.models)
             self._aide.ask("devices", self.provider.devices)
+        if name != "pattern":
+            self._starter.ask(WORKER, self.provider.warm_up)
         return token
 
     def close_dock(self, token: int) -> None:
@@ -88,6 +95,7 @@ class Session:
         if not self._docks:
             self.pattern.stop()
             self._aide.close(timeout=0.0)
+            self._starter.close(timeout=0.0)
 
     def close(self, timeout: float = SECONDS_AT_QUIT) -> None:
         """End all threads, waiting up to ``timeout`` [s] for each."""
@@ -98,13 +106,17 @@ class Session:
         self.live.abandon(timeout)
         self.train.close(timeout)
         self._aide.close(timeout)
+        self._starter.close(timeout)
 
     def _deliver(self, values: list[Any]) -> None:
         jobs = [value for value in values if isinstance(value, JobEvent)]
         self.classify.receive(jobs)
         self.live.receive(jobs)
         for answer in values:
-            if not isinstance(answer, Answer) or not self._aide.is_latest(answer):
+            if not isinstance(answer, Answer):
+                continue
+            aide = self._starter if answer.kind == WORKER else self._aide
+            if not aide.is_latest(answer):
                 continue
             if answer.kind == QUESTION:
                 self.pattern.receive(answer)
@@ -114,6 +126,19 @@ class Session:
                 self._on_models(answer.value)
             elif answer.kind == "devices":
                 self.map_state.devices = answer.value
+
+    def _on_place(self, chosen: str) -> None:
+        """Let the next jobs run elsewhere."""
+        state = self.map_state
+        try:
+            choose_place(chosen)
+        except SpecError as error:
+            state.say(str(error), is_alert=True)
+        state.places = places()
+        if state.place != place():
+            state.place = place()
+        elif self._docks:
+            self._starter.ask(WORKER, self.provider.warm_up)
 
     def _on_trained(self, folder: Path) -> None:
         """Let the other docks find a new model."""

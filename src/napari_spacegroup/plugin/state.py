@@ -58,6 +58,8 @@ class MapState:
         Layers that could be classified, and the key of the chosen one.
     models, model, devices, device
         The same for models and devices.
+    places, place
+        The same for where jobs run.
     batch_size
         Patterns per forward pass.
     job, done, total, message
@@ -84,6 +86,8 @@ class MapState:
     model: str = ""
     devices: tuple[Choice, ...] = (Choice("auto", "Automatic", "A GPU if there is one"),)
     device: str = "auto"
+    places: tuple[Choice, ...] = ()
+    place: str = ""
     batch_size: int = 64
     job: JobState = JobState.IDLE
     done: int = 0

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ..config import TrainSpec
 from ..config.master import DynamicalSpec, KinematicSpec
 from ..errors import SpaceGroupError
-from ..jobs import CancelToken, Executor, JobState, ThreadRunner
+from ..jobs import CancelToken, Executor, JobState
 from ..jobs.events import Done, Event, Failed, Log, Progress
 from .bridge import Bridge
+from .running import JobController, JobEvent
 from .train_state import Point, TrainState
 
 if TYPE_CHECKING:
@@ -32,14 +33,6 @@ MANY_STEPS = 10**7
 """Time ends training, not the number of steps."""
 
 EVALUATE_EVERY = 50
-
-
-@dataclass(frozen=True, eq=False)
-class TrainEventOf:
-    """What happened in a run, on its way through the bridge."""
-
-    generation: int
-    event: Any
 
 
 @dataclass(frozen=True)
@@ -75,7 +68,7 @@ class Checked:
     confusion: Confusion
 
 
-class TrainController:
+class TrainController(JobController):
     """Make specialist models for one viewer.
 
     Parameters
@@ -90,6 +83,8 @@ class TrainController:
         Called on the main thread with the folder of each new model.
     """
 
+    state: TrainState
+
     def __init__(
         self,
         state: TrainState,
@@ -97,12 +92,10 @@ class TrainController:
         folder: Path,
         on_model: Callable[[Path], None],
     ) -> None:
-        self.state = state
+        super().__init__(state, Bridge(self._deliver))
         self.folder = folder
         self._executor = executor
         self._on_model = weakref.WeakMethod(on_model)
-        self._bridge = Bridge(self._deliver)
-        self._runner: ThreadRunner | None = None
         state.events.name.connect(self.look_for_checkpoint)
         self.look_for_checkpoint()
 
@@ -162,8 +155,6 @@ class TrainController:
         state.confusion, state.finished, state.stage = None, "", ""
         state.done, state.total = 0, 0
         state.say("Starting the worker process")
-        state.job = JobState.PREPARING
-
         phases = state.phases if state.source == "phases" else ()
         out = self.out
 
@@ -174,17 +165,11 @@ class TrainController:
             request = SpecialistRequest(out, spec, phases, master)
             return self._executor().run(specialist_task(request, resume=resume), cancel)
 
-        self._runner = runner = ThreadRunner(
-            job,
-            on_event=lambda event: self._bridge.post(
-                TrainEventOf(runner.generation, _plain(event))
-            ),
-            on_state=lambda new: self._bridge.post(
-                TrainEventOf(runner.generation, new), may_wait=False
-            ),
-            name="train",
-        )
-        runner.start()
+        self.run(job, "train")
+
+    def plain(self, event: Any) -> Any:
+        """Return an event without torch; runs on the job's thread."""
+        return _plain(event)
 
     def stop(self) -> None:
         """Stop after the present batch and keep what is learnt."""
@@ -192,18 +177,6 @@ class TrainController:
             self.state.job = JobState.FINISHING
             self.state.say("Stopping; what is learnt is saved")
             self._runner.cancel()
-
-    def abandon(self, timeout: float = 0.0) -> None:
-        """Stop, and show nothing more of this run; wait up to ``timeout`` [s] for its thread."""
-        runner, self._runner = self._runner, None
-        if runner is None:
-            return
-        runner.cancel()
-        self._bridge.drop()
-        if timeout:
-            runner.wait(timeout)
-        if self.state.is_busy:
-            self.state.job = JobState.CANCELLED
 
     def close(self, timeout: float = 0.0) -> None:
         """End everything."""
@@ -231,13 +204,10 @@ class TrainController:
         master = (KinematicSpec if is_kinematic else DynamicalSpec)(voltage=state.voltage)
         return spec, master
 
-    def _deliver(self, values: list[Any]) -> None:
+    def _deliver(self, values: list[JobEvent]) -> None:
         state = self.state
         training, validation = list(state.training), list(state.validation)
-        for value in values:
-            if self._runner is None or value.generation != self._runner.generation:
-                continue
-            event = value.event
+        for event in self.latest(values):
             if isinstance(event, Measured):
                 (validation if event.is_held_out else training).append(event.point)
                 if event.seconds:

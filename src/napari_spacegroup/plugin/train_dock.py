@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QDoubleSpinBox,
@@ -20,15 +19,22 @@ from qtpy.QtWidgets import (
     QMenu,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
 
 from ..jobs import JobState
-from .controls import Bindings, ChoiceBox, ElidedLabel, explain, hint_label
-from .session import plain_viewer, session_of
-from .style import style_sheet, theme_colors
+from .controls import (
+    ChoiceBox,
+    ElidedLabel,
+    MessageLabel,
+    add_row,
+    explain,
+    hint_label,
+    scroll,
+)
+from .dock import Dock
+from .style import Colors, theme_colors
 from .train_plots import ConfusionChart, CurveChart
 from .train_state import HINT
 
@@ -39,7 +45,7 @@ ROWS = 5
 STAGES = (("simulate", "Simulate"), ("train", "Train"), ("check", "Check"))
 
 
-class TrainDock(QWidget):
+class TrainDock(Dock):
     """Choose phases, train, watch, use.
 
     Parameters
@@ -49,25 +55,16 @@ class TrainDock(QWidget):
     """
 
     def __init__(self, napari_viewer: Viewer) -> None:
-        super().__init__()
-        napari_viewer = plain_viewer(napari_viewer)
-        self._viewer = weakref.ref(napari_viewer)
-        self.session = session_of(napari_viewer)
+        super().__init__(napari_viewer, "train")
         self.controller = self.session.train
         self.state = self.controller.state
-        self._bindings = Bindings()
-        self._was_docked = False
         self._build()
-        self._bind(napari_viewer)
+        self._bind()
         self._restyle()
         self._show_phases()
         self._show_curves()
         self._show_confusion()
         self._update()
-        self._token = token = self.session.open_dock("train")
-        session = self.session
-        self.destroyed.connect(self._bindings.release)
-        self.destroyed.connect(lambda *_: session.close_dock(token))
 
     # --- layout -------------------------------------------------------------------
 
@@ -109,21 +106,14 @@ class TrainDock(QWidget):
         self.stages.setTextFormat(Qt.TextFormat.RichText)
         self.progress = QProgressBar()
         self.progress.setTextVisible(False)
-        self.message = hint_label()
-        self.message.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.message = MessageLabel()
         self.use_button = QPushButton("Use it in Space-group map")
         self.use_button.clicked.connect(self._use)
         self.loss_chart = CurveChart("loss", "Loss")
         self.accuracy_chart = CurveChart("accuracy", "Accuracy")
         self.matrix_title = hint_label()
         self.matrix = ConfusionChart()
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setWidget(self._content())
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(area)
+        scroll(self._content(), self)
         self.setMinimumWidth(300)
 
     def _content(self) -> QWidget:
@@ -133,7 +123,7 @@ class TrainDock(QWidget):
         column.setSpacing(6)
         first = QGridLayout()
         first.setColumnStretch(1, 1)
-        _row(first, 0, "Learn from", self.source_box)
+        add_row(first, 0, "Learn from", self.source_box)
         column.addLayout(first)
         self.phases_part = QWidget()
         phases = QVBoxLayout(self.phases_part)
@@ -154,11 +144,11 @@ class TrainDock(QWidget):
         grid = QGridLayout()
         grid.setVerticalSpacing(4)
         grid.setColumnStretch(1, 1)
-        self.method_label = _row(grid, 0, "Simulation", self.method_box)
-        _row(grid, 1, "Voltage", self.voltage_box)
-        _row(grid, 2, "Network", self.network_box)
-        _row(grid, 3, "Time", self.minutes_box)
-        _row(grid, 4, "Name", self.name_edit)
+        self.method_label = add_row(grid, 0, "Simulation", self.method_box)
+        add_row(grid, 1, "Voltage", self.voltage_box)
+        add_row(grid, 2, "Network", self.network_box)
+        add_row(grid, 3, "Time", self.minutes_box)
+        add_row(grid, 4, "Name", self.name_edit)
         column.addLayout(grid)
         run = QHBoxLayout()
         run.addWidget(self.train_button, 1)
@@ -173,7 +163,7 @@ class TrainDock(QWidget):
         column.addStretch(1)
         return content
 
-    def _bind(self, viewer: Viewer) -> None:
+    def _bind(self) -> None:
         events, bindings = self.state.events, self._bindings
         for name in ("source", "masters", "method", "voltage", "network", "minutes", "name",
                      "can_resume", "job", "stage", "message", "is_alert", "finished"):  # fmt: skip
@@ -184,7 +174,6 @@ class TrainDock(QWidget):
         bindings.connect(events.training, self._show_curves)
         bindings.connect(events.validation, self._show_curves)
         bindings.connect(events.confusion, self._show_confusion)
-        bindings.connect(viewer.events.theme, self._restyle)
 
     # --- state to widgets ---------------------------------------------------------
 
@@ -220,19 +209,9 @@ class TrainDock(QWidget):
         is_shown = state.is_busy or bool(state.training)
         self.loss_chart.setVisible(is_shown)
         self.accuracy_chart.setVisible(is_shown)
-        self._show_message()
-        self._show_progress()
-
-    def _show_message(self) -> None:
-        state = self.state
         why = "" if state.is_busy else state.why_not_train
-        text = f"⚠ {state.message}" if state.is_alert else state.message or why
-        self.message.setText(text)
-        self.message.setVisible(bool(text))
-        name = "alert" if state.is_alert else "hint"
-        if self.message.objectName() != name:
-            self.message.setObjectName(name)
-            self.message.style().polish(self.message)
+        self.message.show_message(state.message, why, is_alert=state.is_alert)
+        self._show_progress()
 
     def _show_progress(self, *_: Any) -> None:
         state = self.state
@@ -277,12 +256,8 @@ class TrainDock(QWidget):
         )
         self.matrix.set_confusion(found, [_symbol(number) for number in found.classes])
 
-    def _restyle(self, *_: Any) -> None:
-        viewer = self._viewer()
-        if viewer is None:
-            return
-        colors = theme_colors(viewer)
-        self.setStyleSheet(style_sheet(colors))
+    def recolor(self, colors: Colors) -> None:
+        """Take the colours of the theme."""
         for chart in (self.loss_chart, self.accuracy_chart, self.matrix):
             chart.colors = colors
             chart.update()
@@ -326,18 +301,6 @@ class TrainDock(QWidget):
             self.session.map_state.model = self.state.finished
             viewer.window.add_plugin_dock_widget("napari-spacegroup", "Space-group map")
 
-    # --- life ---------------------------------------------------------------------
-
-    def event(self, event: QEvent) -> bool:
-        """End the training when napari takes the widget out of its dock; a checkpoint stays."""
-        if event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._was_docked = True
-            elif self._was_docked:
-                self._bindings.release()
-                self.session.close_dock(self._token)
-        return bool(super().event(event))
-
 
 def _symbol(number: int) -> str:
     from .describe import level_symbols
@@ -368,11 +331,3 @@ def _spin(low: float, high: float, step: float, unit: str, tip: str) -> QDoubleS
     box.setSuffix(unit)
     box.setToolTip(tip)
     return box
-
-
-def _row(grid: QGridLayout, row: int, title: str, widget: QWidget) -> QLabel:
-    label = QLabel(title)
-    label.setBuddy(widget)
-    grid.addWidget(label, row, 0)
-    grid.addWidget(widget, row, 1)
-    return label

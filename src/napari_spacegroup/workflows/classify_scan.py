@@ -115,25 +115,12 @@ def classify(
         chosen, is_ours = as_executor(executor, scheduler)
         if is_ours:
             stack.callback(chosen.close)
-        options: dict[str, Any] = {
-            "batch_size": batch_size,
-            "device": device,
-            "pattern_center": pattern_center,
-            "like": stored,
-            "journal": journal,
-        }
-        events: Iterator[Event]
-        if chosen.shares_memory:
-            loaded = as_model(model, device)
-            events = chosen.run(
-                Task(classify_events, (patterns, loaded), options, "classify"), cancel
-            )
-        else:
-            from ..infer.pieces import spread_events
-
-            chosen.open()
-            loaded = as_model(model, "cpu")
-            events = spread_events(patterns, loaded, chosen, cancel=cancel, **options)
+        chosen.open()
+        loaded = as_model(model, device if chosen.shares_memory else "cpu")
+        events = classify_on(
+            chosen, patterns, loaded, cancel=cancel, batch_size=batch_size, device=device,
+            pattern_center=pattern_center, like=stored, journal=journal,
+        )  # fmt: skip
         result: SpaceGroupMap = run_inline(events, on_event)
         if result.n_done == 0:
             raise CancelledError("cancelled before the first batch was done; nothing is lost")
@@ -141,6 +128,31 @@ def classify(
             result.save(out)
             journal.discard()
     return result
+
+
+def classify_on(
+    executor: Executor,
+    scan: PatternScan,
+    model: Classifier,
+    *,
+    cancel: CancelToken | None = None,
+    **options: Any,
+) -> Iterator[Event]:
+    """Return the events of classifying a scan on an executor, wherever that is.
+
+    Parameters
+    ----------
+    executor, cancel
+        As for :func:`classify`.
+    scan, model, **options
+        Of :func:`~napari_spacegroup.infer.classify_events`; the model lies on the CPU where
+        the executor does not share memory.
+    """
+    if executor.shares_memory:
+        return executor.run(Task(classify_events, (scan, model), options, "classify"), cancel)
+    from ..infer.pieces import spread_events
+
+    return spread_events(scan, model, executor, cancel=cancel, **options)
 
 
 def view_of_map(like: SpaceGroupMap | str | Path) -> Mapping[str, Any]:

@@ -67,7 +67,6 @@ def follow(
     scan_order: str = "raster",
     anew: bool = False,
     cancel: CancelToken | None = None,
-    is_paused: Callable[[], bool] | None = None,
     executor: Executor | Kind | None = None,
     scheduler: str | None = None,
     on_event: Callable[[FollowEvent], None] | None = None,
@@ -103,10 +102,8 @@ def follow(
     scan_shape, scan_order
         Where the file does not say them; see :func:`~napari_spacegroup.stream.open_source`.
     cancel
-        Ends within one batch, with what is there.
-    is_paused
-        Asked before each poll; while it says True nothing is read. Not on dask: another
-        process can't ask.
+        Ends within one batch, with what is there. While it is paused
+        (:meth:`~napari_spacegroup.jobs.CancelToken.pause`) nothing is read.
     executor, scheduler
         Where it runs; see :func:`napari_spacegroup.jobs.as_executor`. On dask the worker
         reads the scan and writes ``out``, so both must be paths that it can reach; with
@@ -140,14 +137,9 @@ def follow(
         "like": None if like is None else view_of_map(like), "scan_shape": scan_shape,
         "scan_order": scan_order, "anew": anew,
     }  # fmt: skip
-    if chosen.shares_memory:
-        options["is_paused"] = is_paused
-        loaded = as_model(model, device)
-        task = Task(follow_events, (source, loaded), options, "follow", Priority.LIVE)
-    else:
-        task = _task_elsewhere(source, as_model(model, "cpu"), options, is_paused)
+    loaded = as_model(model, device if chosen.shares_memory else "cpu")
     try:
-        running: Any = chosen.run(task, cancel)
+        running: Any = follow_on(chosen, source, loaded, cancel=cancel, **options)
         with contextlib.closing(running) as events:
             for event in events:
                 if isinstance(event, Failed):
@@ -163,27 +155,42 @@ def follow(
     raise CancelledError("following ended before it had a map; start it again")
 
 
-def _task_elsewhere(
+def follow_on(
+    executor: Executor,
     source: LiveSource | str | Path,
     model: Classifier,
-    options: dict[str, Any],
-    is_paused: Callable[[], bool] | None,
-) -> Task:
-    """Return following as a job for a worker process."""
-    if not isinstance(source, str | Path):
-        raise SpecError(
-            f"got a {type(source).__name__} to follow on a dask worker, which reaches files and "
-            "folders only; give a path, or the executor inline or thread"
-        )
-    if is_paused is not None:
-        raise SpecError("a worker process can't be paused; use the executor inline or thread")
-    out = options["out"]
-    if out is not None:
-        options["out"] = Path(out).absolute()
-    return Task(
-        follow_events, (Path(source).absolute(), model), options, "follow",
-        priority=Priority.LIVE, again=None if out is None else {"anew": False},
-    )  # fmt: skip
+    *,
+    cancel: CancelToken | None = None,
+    **options: Any,
+) -> Iterator[Event]:
+    """Return the events of following a scan on an executor, wherever that is.
+
+    Parameters
+    ----------
+    executor, cancel
+        As for :func:`follow`.
+    source, model, **options
+        Of :func:`follow_events`; a path and a model on the CPU where the executor does not
+        share memory.
+
+    Raises
+    ------
+    SpecError
+        If the source lives in this process and the executor elsewhere.
+    """
+    again = None
+    if not executor.shares_memory:
+        if not isinstance(source, str | Path):
+            raise SpecError(
+                f"got a {type(source).__name__} to follow on a dask worker, which reaches files "
+                "and folders only; give a path, or the executor inline or thread"
+            )
+        source = Path(source).absolute()
+        if options.get("out") is not None:
+            options["out"] = Path(options["out"]).absolute()
+            again = {"anew": False}
+    task = Task(follow_events, (source, model), options, "follow", Priority.LIVE, again=again)
+    return executor.run(task, cancel)
 
 
 def follow_events(
@@ -201,7 +208,6 @@ def follow_events(
     scan_order: str = "raster",
     anew: bool = False,
     cancel: CancelToken | None = None,
-    is_paused: Callable[[], bool] | None = None,
 ) -> Generator[FollowEvent, None, None]:
     """Follow a scan, and tell what happens; takes and raises what :func:`follow` does.
 
@@ -244,14 +250,14 @@ def follow_events(
         session = LiveSession(
             model, spec, path=path, like=like, pattern_center=pattern_center, journal=journal
         )
-        yield from _watch(session, live, spec, token, is_paused)
+        yield from _watch(session, live, spec, token)
         yield from session.finish(at_once=token.is_cancelled)
         restart = getattr(live, "restart", None)
         if session.left_out and restart is not None and not token.is_cancelled:
             yield Log(f"Coming back to {session.left_out} patterns that were left out to keep up")
             restart()
             session.come_back()
-            yield from _watch(session, live, spec, token, is_paused)
+            yield from _watch(session, live, spec, token)
             yield from session.finish(at_once=token.is_cancelled)
         _check_begun(session, path, spec, token)
         result = session.conclude()
@@ -283,7 +289,6 @@ def _watch(
     source: LiveSource,
     spec: FollowSpec,
     token: CancelToken,
-    is_paused: Callable[[], bool] | None,
 ) -> Iterator[FollowEvent]:
     """Take in what comes until the scan is over."""
     wake = threading.Event()
@@ -291,12 +296,14 @@ def _watch(
     idle, last = 0.0, time.monotonic()
     told = 0.0
     try:
-        reader = _heard(source, session, token, wake, is_paused)
+        reader = _heard(source, session, token, wake)
         with Prefetcher(reader, depth=2, cancel=token) as arrivals:
             for heard in arrivals:
+                came = heard.arrival is not None and heard.arrival.count > 0
+                if came or session.waits:
+                    token.take_turn()
                 yield from session.take(heard, token)
                 now = time.monotonic()
-                came = heard.arrival is not None and heard.arrival.count > 0
                 waits = heard.is_paused or came
                 idle = 0.0 if waits else idle + min(now - last, LONGEST_STEP)
                 last = now
@@ -305,8 +312,10 @@ def _watch(
                     status = session.status()
                     yield status
                     yield Progress(status.shown, status.total, "Following")
-                if token.is_cancelled or session.is_over:
+                if token.wants_stop or session.is_over:
                     return
+                if not came and not session.waits:
+                    token.rest()
                 if spec.until_idle is not None and idle >= spec.until_idle:
                     yield Log(
                         f"Nothing new came for {spec.until_idle:g} s: taking this for the end"
@@ -322,15 +331,14 @@ def _heard(
     session: LiveSession,
     token: CancelToken,
     wake: threading.Event,
-    is_paused: Callable[[], bool] | None,
 ) -> Iterator[Heard]:
     """Ask the source again and again; runs on the reader's thread."""
     _warm_up(session.path)
     source.open()
     asked = time.monotonic()
     pause = POLL_SECONDS
-    while not token.is_cancelled:
-        if is_paused is not None and is_paused():
+    while not token.wants_stop:
+        if token.is_paused:
             yield Heard(None, None, time.monotonic(), is_paused=True)
             wake.wait(MOST_WAIT_SECONDS)
             continue

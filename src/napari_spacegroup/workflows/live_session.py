@@ -120,6 +120,11 @@ class LiveSession:
         return self._live is not None
 
     @property
+    def waits(self) -> bool:
+        """Return whether patterns came that the map does not show yet."""
+        return bool(self._first) or (self._live is not None and self._live.waits)
+
+    @property
     def name(self) -> str:
         """Return what to call the scan."""
         return "live scan" if self.path is None else self.path.stem
