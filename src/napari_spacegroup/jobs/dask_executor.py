@@ -219,6 +219,11 @@ class DaskExecutor:
                 return
             self._cluster = self._cluster or self._start()
             self._client = Client(self._cluster, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (TypeError, RuntimeError) as error:  # what dask raises about TLS
+            raise SchedulerLostError(
+                f"can't connect to {self.address or 'the local worker'} as dask is configured "
+                f"({error}); name the certificates in distributed.comm.tls: docs/executors.md"
+            ) from error
         except (OSError, ValueError) as error:
             where = self.address or "this machine"
             raise SchedulerLostError(
