@@ -1,6 +1,6 @@
 """Crystal phases, their symmetry, and the symmetry levels that answers are given at.
 
-Imports numpy and gemmi alone; orix and diffpy are loaded by the functions that need them.
+Imports numpy and gemmi alone; orix, diffpy and spglib are loaded by the functions that need them.
 """
 
 from .cif import read_cif
@@ -8,12 +8,16 @@ from .levels import LEVELS, aggregate, level_index, level_name, level_names, mem
 from .library import library, library_phase
 from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
 from .phase import DEFAULT_B_ISO, AtomSite, Phase
+from .synthetic import SyntheticLimits, synthetic_phase, synthetic_phases
+from .wyckoff import WyckoffPosition, wyckoff_positions
 
 __all__ = [
     "DEFAULT_B_ISO",
     "LEVELS",
     "AtomSite",
     "Phase",
+    "SyntheticLimits",
+    "WyckoffPosition",
     "aggregate",
     "fundamental_zone_orientations",
     "level_index",
@@ -25,4 +29,7 @@ __all__ = [
     "random_orientations",
     "read_cif",
     "rotation_matrices",
+    "synthetic_phase",
+    "synthetic_phases",
+    "wyckoff_positions",
 ]
