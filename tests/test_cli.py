@@ -368,3 +368,21 @@ def test_a_file_that_is_no_scan_is_refused_by_the_real_verb(tmp_path, capsys, co
     assert cli.main(["classify", str(scan), "--model", "ebsd-cubic", "--out", str(out)]) == 2
     assert str(scan) in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [scan]
+
+
+def test_explain_draws_a_picture_and_says_what_lies_behind_it(tmp_path, capsys):
+    from napari_spacegroup.workflows import demo_scan_path
+
+    picture, report = tmp_path / "why.png", tmp_path / "why.json"
+    words = f"explain {demo_scan_path()} --model ebsd-cubic --pixel 1 2 --patterns 2"
+    assert cli.main([*words.split(), "--out", str(picture), "--json", str(report)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    found = json.loads(report.read_text())
+    assert found["space_group"] == 225
+    assert found["patterns"] == 2
+    assert set(found["near_zone_axes"]) >= {"[001]", "[011]", "[111]"}
+    assert "times the mean" in capsys.readouterr().out
+    picture.unlink()
+    assert cli.main([*words.split(), "--space-group", "14", "--out", str(picture)]) == 2
+    assert "choose one of 221" in capsys.readouterr().err
+    assert not picture.exists()

@@ -12,7 +12,14 @@ from . import (
     workflows,
 )
 from ._version import __version__
-from .config import ClassifySpec, EvaluateSpec, FollowSpec, SimulateSpec, TrainSpec
+from .config import (
+    ClassifySpec,
+    EvaluateSpec,
+    ExplainSpec,
+    FollowSpec,
+    SimulateSpec,
+    TrainSpec,
+)
 from .crystal import Phase
 from .errors import (
     CancelledError,
@@ -28,13 +35,14 @@ from .infer import SpaceGroupMap, load_map
 from .jobs import CancelToken
 from .models import check_model, list_models, load_model
 from .patterns import PatternScan, read
-from .workflows import classify, demo, evaluate, follow, train
+from .workflows import classify, demo, evaluate, explain, follow, train
 
 __all__ = [
     "CancelToken",
     "CancelledError",
     "ClassifySpec",
     "EvaluateSpec",
+    "ExplainSpec",
     "FollowSpec",
     "MissingPartError",
     "ModelError",
@@ -56,6 +64,7 @@ __all__ = [
     "demo",
     "errors",
     "evaluate",
+    "explain",
     "follow",
     "infer",
     "jobs",

@@ -66,9 +66,7 @@ def test_spglib_finds_as_many_different_positions(number):
             unique = np.unique(np.round(images % 1.0, 8) % 1.0, axis=0)
             places.append(unique)
             numbers += [element] * len(unique)
-        data = spglib.get_symmetry_dataset(
-            (lattice, np.concatenate(places), numbers), symprec=1e-4
-        )
+        data = spglib.get_symmetry_dataset((lattice, np.concatenate(places), numbers), symprec=1e-4)
         assert data.number == number, kind
         found.add((data.wyckoffs[-1], position.multiplicity))
     assert len({multiplicity for _, multiplicity in found}) == len(

@@ -12,7 +12,7 @@ from napari_spacegroup.infer.pixel_status import pattern_status
 from napari_spacegroup.infer.spacegroup_map import SpaceGroupMap
 from napari_spacegroup.jobs.events import Done, Partial, Progress
 from napari_spacegroup.patterns import PatternScan
-from napari_spacegroup.plugin.state import Choice
+from napari_spacegroup.plugin.state import Choice, Reasons
 
 CLASSES = (221, 225, 227, 229)
 SCAN_SHAPE = (3, 5)
@@ -90,6 +90,11 @@ class FakeProvider:
 
     def network_view(self, model, pattern, scan):  # noqa: ARG002
         return np.asarray(pattern, np.float32) - 100
+
+    def reasons(self, model, pattern, scan):  # noqa: ARG002
+        heat = np.zeros(pattern.shape, np.float32)
+        heat[2:5, 3:6] = 1
+        return Reasons(heat, (("[111]", 0.25, 0.5),))
 
     def predict(self, model, pattern, scan):  # noqa: ARG002
         self.predicted.append(pattern)

@@ -258,6 +258,19 @@ def test_a_pinned_pixel_stays(window, scan):
     window.until(lambda: (pattern.view.scan_y, pattern.view.scan_x) == (2, 1))
 
 
+def test_why_shows_where_the_network_looked(window, scan):
+    window.open(scan)
+    window.classify()
+    window.press(window.pattern.why_button)
+    window.viewer.cursor.position = (1.0, 0.5)
+    window.until(lambda: window.pattern.state.view is not None)
+    window.until(lambda: window.pattern.state.view.reasons is not None)
+    with_veil = window.pattern.network.grab().toImage()
+    window.press(window.pattern.why_button)
+    window.until(lambda: window.pattern.state.view.reasons is None)
+    assert with_veil != window.pattern.network.grab().toImage()
+
+
 def test_a_deleted_scan_takes_its_pattern_with_it(window, scan):
     layer = window.open(scan)
     pattern = window.session.pattern_state

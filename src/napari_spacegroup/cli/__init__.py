@@ -114,6 +114,26 @@ def build_parser() -> argparse.ArgumentParser:
     _add_running(verb)
     verb.set_defaults(run=verbs.evaluate)
 
+    verb = choices.add_parser("explain", help="pattern + model -> what decided, as a picture")
+    verb.add_argument("scan", type=Path, metavar="SCAN", help="a scan that kikuchipy reads")
+    _add_model(verb)
+    verb.add_argument(
+        "--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), help="default: the first"
+    )
+    verb.add_argument("--space-group", type=int, metavar="N", help="default: the likeliest")
+    verb.add_argument(
+        "--method", metavar="NAME",
+        help="integrated_gradients (default), hires_cam, grad_cam or guided_grad_cam",
+    )  # fmt: skip
+    verb.add_argument(
+        "--patterns", type=int, metavar="N",
+        help="patterns of the mean in crystal directions (default: 32; 0: none)",
+    )  # fmt: skip
+    verb.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps")
+    verb.add_argument("--out", type=Path, required=True, metavar="FILE.png", help="the picture")
+    verb.add_argument("--json", type=Path, metavar="REPORT.json", help="the figures behind it")
+    verb.set_defaults(run=verbs.explain)
+
     _add_microscope(choices)
 
     verb = choices.add_parser("models", help="list, show or check the models at hand")

@@ -215,6 +215,36 @@ def evaluate(options: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def explain(options: argparse.Namespace) -> int:
+    """Draw where a model looks on one pattern, and on average in crystal directions."""
+    from ..config import ExplainSpec
+
+    names = ("model", "pixel", "space_group", "method", "patterns", "device")
+    asked = given(**{name: getattr(options, name) for name in names})
+    spec = ExplainSpec.from_mapping(asked, "the command line")
+    check_output(options.out, options.json)
+    from ..infer.explain_figure import draw_explanation
+    from ..workflows.classify_scan import as_scan
+    from ..workflows.explain_patterns import explain as explain_one
+    from ..workflows.explain_patterns import explain_many, explainable, explanation_report
+
+    scan, model = as_scan(options.scan), explainable(spec.model, spec.device)
+    found = explain_one(scan, model, spec.pixel, space_group=spec.space_group, method=spec.method)
+    sphere = None
+    if spec.patterns:
+        sphere = explain_many(
+            scan, model, space_group=found.space_group, method=spec.method, patterns=spec.patterns
+        )
+    draw_explanation(found, options.out, sphere)
+    report = explanation_report(found, sphere)
+    if options.json is not None:
+        write_json(options.json, report)
+    print(f"{found.space_group} with {found.probability:.0%} at {spec.pixel}, {found.method}")
+    for name, value in report.get("near_zone_axes", {}).items():
+        print(f"within 5 degrees of {name}: {value:.2f} times the mean")
+    return EXIT_OK
+
+
 def list_models(options: argparse.Namespace) -> int:
     """List the models at hand."""
     del options

@@ -8,6 +8,7 @@ from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
+from .explain import ExplainMethod, ExplainSpec
 from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
@@ -22,6 +23,8 @@ __all__ = [
     "EbsdCondition",
     "EbsdOutput",
     "EvaluateSpec",
+    "ExplainMethod",
+    "ExplainSpec",
     "FaultSpec",
     "FollowSpec",
     "IndexingSpec",

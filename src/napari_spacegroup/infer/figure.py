@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _INK = "#22262b"
 _QUIET = "#6b727b"
 _UNKNOWN = (0.85, 0.86, 0.87)
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9.0,
     "mathtext.fontset": "dejavusans",
@@ -93,7 +93,7 @@ def draw_map(
     """
     path = Path(path)
     kind = path.suffix.lstrip(".").lower() or "png"
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = _draw(result, scan, level, threshold, pixel or typical_pixel(result, level))
         with whole_file(path) as file:
             figure.savefig(file, format=kind, dpi=160, facecolor="white")

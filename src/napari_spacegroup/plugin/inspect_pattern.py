@@ -15,7 +15,7 @@ import numpy as np
 from .describe import hover_line, name_of, percent, rank, read_pixel, summed
 from .hover import scan_pixel
 from .layers import SCAN_KEY, VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
-from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView
+from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView, Reasons
 
 if TYPE_CHECKING:
     import napari.layers
@@ -69,6 +69,7 @@ class PatternController:
         viewer.cursor.events.position.connect(self._on_cursor)
         viewer.layers.events.removed.connect(self._on_removed)
         state.events.pinned.connect(self._on_pinned)
+        state.events.asks_why.connect(self.refresh)
         for name in ("level", "threshold", "model", "job", "map_name"):
             getattr(map_state.events, name).connect(self.refresh)
         map_state.events.layers.connect(self._on_layers)
@@ -210,9 +211,12 @@ class PatternController:
             result = None
         state, provider = self._map_state, self._provider
         model, level, threshold = state.model, state.level, state.threshold
+        asks_why = self.state.asks_why
 
         def question() -> PatternView:
-            return make_view(scan, pixel, provider, model, result, level, threshold)
+            return make_view(
+                scan, pixel, provider, model, result, level, threshold, asks_why=asks_why
+            )
 
         self._aide.ask(QUESTION, question)
 
@@ -229,6 +233,8 @@ def make_view(
     result: SpaceGroupMap | None,
     level: str,
     threshold: float,
+    *,
+    asks_why: bool = False,
 ) -> PatternView:
     """Return what there is to see of one pattern; may be slow.
 
@@ -237,6 +243,8 @@ def make_view(
     result
         The scan's map: its stored probabilities count where it has the pixel; elsewhere the
         model is asked.
+    asks_why
+        Whether to find out where the network looked, which takes longer.
     """
     from ..infer import PixelStatus, pattern_status
 
@@ -244,6 +252,7 @@ def make_view(
     measured = scan.pattern(scan_y, scan_x)
     status = PixelStatus(int(pattern_status(measured[None], scan.mask)[0]))
     network: NDArray[np.float32] | None = None
+    reasons: Reasons | None = None
     bars: tuple[Bar, ...] = ()
     verdict = ""
     missing = status.reason or ("" if model_name else "No model is chosen")
@@ -254,6 +263,8 @@ def make_view(
     if model_name and status is PixelStatus.OK:
         model = provider.load(model_name, "inspect")
         network = provider.network_view(model, measured, scan)
+        if asks_why:
+            reasons = provider.reasons(model, measured, scan)
         if not bars:
             found = provider.predict(model, measured, scan)
             bars = rank(*summed(found, tuple(model.classes), level), level)
@@ -263,4 +274,6 @@ def make_view(
         verdict, bars = f"Unknown: {status.reason}", ()
     if not verdict and bars:
         verdict = f"{name_of(bars[0], level)}, confidence {percent(bars[0].probability)}"
-    return PatternView(scan.name, scan_y, scan_x, measured, network, missing, bars, verdict)
+    return PatternView(
+        scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons
+    )

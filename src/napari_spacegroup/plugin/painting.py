@@ -9,7 +9,7 @@ from qtpy.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from .describe import percent
-from .state import Bar
+from .state import Bar, Reasons
 from .style import Colors
 
 PERCENTILES = (0.5, 99.5)
@@ -36,6 +36,25 @@ def gray_image(values: NDArray[np.generic]) -> QImage:
     return image.copy()  # QImage does not own the bytes
 
 
+def heat_image(heat: NDArray[np.floating]) -> QImage:
+    """Return importance as a warm veil, clear where it is 0.
+
+    Parameters
+    ----------
+    heat
+        From 0 to 1, shape ``(rows, columns)``.
+    """
+    level = np.sqrt(np.clip(np.nan_to_num(heat), 0.0, 1.0))
+    # Premultiplied blue, green, red, alpha: from deep orange to pale yellow.
+    alpha = 0.85 * level
+    channels = (0.15 + 0.35 * level, 0.35 + 0.55 * level, 1.0 + 0 * level)
+    layers = [*(c * alpha for c in channels), alpha]
+    bytes_ = np.ascontiguousarray(255 * np.stack(layers, -1), dtype=np.uint8)
+    rows, columns = heat.shape
+    kind = QImage.Format.Format_ARGB32_Premultiplied
+    return QImage(bytes_.data, columns, rows, 4 * columns, kind).copy()
+
+
 class PatternImage(QWidget):
     """A picture with a caption above it, as large as the aspect ratio lets it be.
 
@@ -53,6 +72,8 @@ class PatternImage(QWidget):
         self.placeholder = placeholder
         self.colors: Colors | None = None
         self.image: QImage | None = None
+        self._veil: QImage | None = None
+        self._marks: tuple[tuple[str, float, float], ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(90, 100)
 
@@ -70,6 +91,12 @@ class PatternImage(QWidget):
         self.image = None if values is None else gray_image(values)
         shape = "" if values is None else f", {values.shape[0]} × {values.shape[1]}"
         self.setToolTip(self.caption + shape)
+        self.update()
+
+    def set_reasons(self, reasons: Reasons | None) -> None:
+        """Lay over the picture where the network looked, or nothing."""
+        self._veil = None if reasons is None else heat_image(reasons.heat)
+        self._marks = () if reasons is None else reasons.marks
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002
@@ -94,8 +121,29 @@ class PatternImage(QWidget):
             size = self.image.size().scaled(frame.size(), Qt.AspectRatioMode.KeepAspectRatio)
             is_larger = size.width() >= self.image.width()
             painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, not is_larger)
-            painter.drawImage(QRect(frame.topLeft(), size), self.image)
+            place = QRect(frame.topLeft(), size)
+            painter.drawImage(place, self.image)
+            if self._veil is not None:
+                painter.drawImage(place, self._veil)
+                self._draw_marks(painter, place)
         painter.end()
+
+    def _draw_marks(self, painter: QPainter, place: QRect) -> None:
+        """Draw zone axes as rings, with their names where there is room."""
+        font = painter.font()
+        font.setPointSizeF(0.75 * font.pointSizeF())
+        painter.setFont(font)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QColor("white"))
+        apart = 34.0
+        taken: list[tuple[float, float]] = []
+        for name, x, y in self._marks:
+            u, v = place.left() + x * place.width(), place.top() + y * place.height()
+            if any(abs(u - a) < apart and abs(v - b) < 0.4 * apart for a, b in taken):
+                continue
+            taken.append((u, v))
+            painter.drawEllipse(QRectF(u - 2.5, v - 2.5, 5, 5))
+            painter.drawText(round(u + 4), round(v - 3), name)
 
 
 class BarChart(QWidget):

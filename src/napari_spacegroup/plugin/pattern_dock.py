@@ -56,6 +56,10 @@ class PatternDock(Dock):
     def _build(self) -> None:
         self.where = ElidedLabel()
         self.where.setObjectName("title")
+        self.why_button = QPushButton("Why?")
+        self.why_button.setCheckable(True)
+        self.why_button.setToolTip("Show where the network looked, and the zone axes there")
+        self.why_button.toggled.connect(self._ask_why)
         self.follow_button = QPushButton("Follow cursor")
         self.follow_button.clicked.connect(self._follow)
         self.measured = PatternImage("As measured", "")
@@ -65,6 +69,7 @@ class PatternDock(Dock):
         self.hint = hint_label()
         head = QHBoxLayout()
         head.addWidget(self.where, 1)
+        head.addWidget(self.why_button)
         head.addWidget(self.follow_button)
         self._images = QWidget()
         images = QHBoxLayout(self._images)
@@ -100,6 +105,7 @@ class PatternDock(Dock):
             self.where.setText(f"Row {view.scan_y}, column {view.scan_x}{pinned}")
         self.measured.set_values(None if view is None else view.measured)
         self.network.set_values(None if view is None else view.network)
+        self.network.set_reasons(None if view is None else view.reasons)
         self.network.placeholder = "" if view is None else view.missing or "No model yet"
         self.verdict.setText("" if view is None else view.verdict)
         level = self.session.map_state.level
@@ -111,6 +117,9 @@ class PatternDock(Dock):
         for widget in (self.measured, self.network, self.bars):
             widget.colors = colors
             widget.update()
+
+    def _ask_why(self, asks: bool) -> None:
+        self.state.asks_why = asks
 
     def _follow(self) -> None:
         self.state.pinned = None

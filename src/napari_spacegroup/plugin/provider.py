@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SpaceGroupError
-from .state import Choice
+from .state import Choice, Reasons
 from .workers import models_folder, ready_executor
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class ModelProvider(Protocol):
 
     def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
         """Return the probabilities of one pattern, shape ``(class,)``."""
+        ...
+
+    def reasons(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> Reasons:
+        """Return where the network looks for its answer to one pattern."""
         ...
 
 
@@ -148,20 +152,45 @@ class ZooProvider:
 
     def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
         """Return the model's calibrated probabilities."""
-        from ..infer import CenterFinder, scan_center
-
-        options: dict[str, Any] = {}
-        if isinstance(model, CenterFinder) and model.needs_pattern_center:
-            # The dock knows no pixel here; the mean serves a single pattern well enough.
-            center = scan_center(scan, model, model.card.sha256)  # type: ignore[attr-defined]
-            options["pattern_center"] = center.centers.reshape(-1, 3).mean(0)
         found = model.predict(
             _inside(pattern, scan)[None],
             static_background=scan.static_background,
             mask=scan.mask,
-            **options,
+            pattern_center=_mean_center(scan, model),
         )
         return np.asarray(found[0], dtype=np.float32)
+
+    def reasons(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> Reasons:
+        """Return where the network looks for its likeliest class, and the zone axes there."""
+        from ..infer.explain import explain_pattern
+
+        found = explain_pattern(
+            model,
+            _inside(pattern, scan),
+            static_background=scan.static_background,
+            mask=scan.mask,
+            pattern_center=_mean_center(scan, model),
+        )
+        rows, columns = pattern.shape
+        side = min(rows, columns)
+        top, left = (rows - side) // 2, (columns - side) // 2
+        marks = tuple(
+            (mark.name, (mark.x + 0.5 - left) / side, (mark.y + 0.5 - top) / side)
+            for mark in found.zone_axes
+        )
+        inside = tuple(mark for mark in marks if 0 <= mark[1] <= 1 and 0 <= mark[2] <= 1)
+        return Reasons(found.heat[top : top + side, left : left + side], inside)
+
+
+def _mean_center(scan: PatternScan, model: Any) -> NDArray[np.float64] | None:
+    """Return the scan's mean pattern center: the docks look at a pattern without its pixel."""
+    from ..infer import CenterFinder, scan_center
+
+    if not isinstance(model, CenterFinder) or not model.needs_pattern_center:
+        return None
+    center = scan_center(scan, model, model.card.sha256)  # type: ignore[attr-defined]
+    mean: NDArray[np.float64] = center.centers.reshape(-1, 3).mean(0)
+    return mean
 
 
 def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:

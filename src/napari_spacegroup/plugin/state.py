@@ -180,6 +180,22 @@ class Bar:
 
 
 @dataclass(frozen=True, eq=False)
+class Reasons:
+    """Where the network looked.
+
+    Attributes
+    ----------
+    heat
+        Importance from 0 to 1 on what the network sees, shape ``(rows, columns)``.
+    marks
+        Zone axes: name, and place in fractions of that picture from its left and top edge.
+    """
+
+    heat: NDArray[np.float32]
+    marks: tuple[tuple[str, float, float], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
 class PatternView:
     """One pattern of a scan as the dock *Pattern* shows it.
 
@@ -197,6 +213,8 @@ class PatternView:
         At most five candidates, the likeliest first.
     verdict
         One line: the class, or why the pixel is unknown.
+    reasons
+        Where the network looked, if that was asked for.
     """
 
     scan_name: str
@@ -207,6 +225,7 @@ class PatternView:
     missing: str = ""
     bars: tuple[Bar, ...] = ()
     verdict: str = ""
+    reasons: Reasons | None = None
 
 
 @dataclass
@@ -221,10 +240,13 @@ class PatternState:
         The pattern shown, or None.
     message
         What to do, or what went wrong, in one line.
+    asks_why
+        Whether to show where the network looked.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
+    asks_why: bool = False
     pinned: tuple[int, int] | None = None
     view: PatternView | None = field(default=None)
     message: str = EMPTY_HINT

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .classify_scan import classify, map_report
     from .demo_scan import demo, demo_scan_path
     from .evaluate_model import evaluate
+    from .explain_patterns import explain, explain_many
     from .follow_scan import follow, follow_events
     from .simulate_phases import simulate
     from .train_model import train
@@ -24,6 +25,8 @@ _NAMES = {
     "demo": "demo_scan",
     "demo_scan_path": "demo_scan",
     "evaluate": "evaluate_model",
+    "explain": "explain_patterns",
+    "explain_many": "explain_patterns",
     "follow": "follow_scan",
     "follow_events": "follow_scan",
     "load_map": "classify_scan",
@@ -32,8 +35,8 @@ _NAMES = {
     "train": "train_model",
 }
 
-__all__ = ["classify", "demo", "demo_scan_path", "evaluate", "follow", "follow_events",
-           "load_map", "map_report", "simulate", "train"]  # fmt: skip
+__all__ = ["classify", "demo", "demo_scan_path", "evaluate", "explain", "explain_many",
+           "follow", "follow_events", "load_map", "map_report", "simulate", "train"]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
