@@ -75,6 +75,24 @@ def simulated(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def learning_curve(report: dict[str, Any]) -> list[str]:
+    """Return the section on how many structures it takes."""
+    rows = [
+        [str(r["structures"]), f"{r['accuracy']:.1%}", f"{r['balanced']:.1%}"]
+        for r in report["rows"]
+    ]
+    return [
+        "## How many structures it takes",
+        "",
+        f"Simulated, by `benchmarks/learning_curve.py`: the same network from scratch, "
+        f"{report['steps']} steps each, seed {report['seed']}, on more and more of the training "
+        f"structures, {report['patterns_per_structure']} patterns of each held-out structure, "
+        f"condition standard. {machine(report['made'])}",
+        "",
+        *table(["training structures", "held-out structures right", "balanced over groups"], rows),
+    ]
+
+
 def indexing(report: dict[str, Any]) -> list[str]:
     """Return the section on orientations and pattern centers."""
     keys = ("median degree", "within 0.5 degree", "within 1 degree", "within 2 degree")
@@ -225,6 +243,7 @@ def main() -> None:
         ("textbook", textbook),
         ("measured", measured),
         ("indexing", indexing),
+        ("learning_curve", learning_curve),
         ("ablation", ablation),
         ("equivalence", equivalence),
         ("bench", bench),

@@ -23,8 +23,9 @@ What is drawn:
   (``calibration``) is watched while training and fits the temperature, the others (``test``)
   serve the report alone.
 
-The repository's ``sets/train.npz`` was made with an earlier setting (few strong beams, weak ones
-as a perturbation); ``strong.npz`` and all held-out sets with this script.
+The repository's ``sets/train.npz`` holds the structures with at most 90 atoms in the cell and the
+garnets, as far as a few CPU hours went; identifiers that end in ``+s`` tell these masters from
+older ones of the same structures.
 """
 
 from __future__ import annotations
