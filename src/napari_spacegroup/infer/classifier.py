@@ -7,7 +7,6 @@ what was classified before a kill is not classified again.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -16,13 +15,13 @@ from numpy.typing import NDArray
 
 from ..config import ClassifySpec
 from ..errors import ModelError, ScanError, SpaceGroupError
-from ..jobs import CancelToken, Done, Event, Log, Partial, Prefetcher, Progress
+from ..jobs import CancelToken, Event, Prefetcher
 from ..patterns.scan import PatternScan
-from .journal import Journal, Record
+from .journal import Journal
 from .map_start import check_technique, start_map
 from .network import Classifier as Classifier
 from .network import ClassifierCard as ClassifierCard
-from .pixel_status import PixelStatus, pattern_status, status_remarks
+from .pixel_status import PixelStatus, pattern_status
 from .spacegroup_map import SpaceGroupMap
 from .view import PatternView
 
@@ -84,7 +83,6 @@ def classify_events(
     ResultError
         If the journal belongs to another scan or model, or ``like`` does not fit.
     """
-    started = time.monotonic()
     spec = ClassifySpec.from_mapping(
         {
             "model": model.card.name,
@@ -102,32 +100,17 @@ def classify_events(
         scan, model, spec, token, into=into, journal=journal, pattern_center=pattern_center,
         like=like,
     )  # fmt: skip
-    result, view, size, witness = begun.result, begun.view, begun.size, begun.witness
-    is_todo, done, total = begun.is_todo, begun.done, scan.n_patterns
-    with Prefetcher(
-        checked_batches(scan, size, view, is_todo), depth=READ_AHEAD, cancel=token
-    ) as batches:
-        for start, patterns, status in batches:
+    view = begun.view
+    batches = checked_batches(scan, begun.size, view, begun.is_todo)
+    with Prefetcher(batches, depth=READ_AHEAD, cancel=token) as read:
+        for start, patterns, status in read:
             if token.is_cancelled:
                 break
-            checksums = witness.look(start, patterns) if journal is not None else None
+            checksums = begun.checksums(start, patterns)
             probabilities = predict_chunk(model, view, start, patterns, status)
-            n_pattern = len(status)
             del patterns  # the next one is on its way: no batch more than needed
-            result.merge(start, probabilities, status)
-            if journal is not None and checksums is not None:
-                problem = journal.problem
-                journal.write(Record(start, probabilities, status, checksums))
-                if journal.problem and not problem:
-                    yield Log(journal.problem)
-            done += n_pattern
-            yield Partial(start, probabilities, status)
-            yield Progress(done, total, "Classifying")
-    if journal is not None and done == total:
-        witness.check()
-    result.provenance["seconds"] = round(time.monotonic() - started, 3)
-    yield from map(Log, status_remarks(result.status))
-    yield Done(result, is_cancelled=done < total)
+            yield from begun.take(start, probabilities, status, checksums)
+    yield from begun.end()
 
 
 def checked_batches(

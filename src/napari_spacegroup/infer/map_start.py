@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Generator, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +12,13 @@ from numpy.typing import NDArray
 
 from ..config import ClassifySpec
 from ..errors import ModelError, ScanError
-from ..jobs import CancelToken, Event, Log, Partial, Progress
+from ..jobs import CancelToken, Done, Event, Log, Partial, Progress
 from ..patterns.scan import PatternScan
 from .centers import CenterFinder
-from .journal import Journal, JournalHeader
+from .journal import Journal, JournalHeader, Record
 from .network import Classifier
-from .provenance import as_plain, now, versions
+from .pixel_status import status_remarks
+from .provenance import as_plain, map_provenance
 from .spacegroup_map import SpaceGroupMap
 from .view import PatternView, note_view, restored_view, view_of_scan
 from .witness import ScanWitness
@@ -41,8 +43,12 @@ class MapStart:
         Which batches are not done, shape ``(batch,)``.
     witness
         Remembers what was read, to notice a file that changes.
-    done
-        Patterns that are done.
+    done, total
+        Patterns that are done, and that there are.
+    journal
+        Gets what is done, or None.
+    begun
+        When it began [s].
     """
 
     result: SpaceGroupMap
@@ -51,6 +57,40 @@ class MapStart:
     is_todo: NDArray[np.bool_]
     witness: ScanWitness
     done: int
+    total: int
+    journal: Journal | None = None
+    begun: float = field(default_factory=time.monotonic)
+
+    def checksums(self, start: int, patterns: NDArray[Any]) -> NDArray[np.uint32] | None:
+        """Return what the journal remembers of patterns; None without one."""
+        return None if self.journal is None else self.witness.look(start, patterns)
+
+    def take(
+        self,
+        start: int,
+        probabilities: NDArray[np.float32],
+        status: NDArray[np.uint8],
+        checksums: NDArray[np.uint32] | None,
+    ) -> Iterator[Event]:
+        """Take in the answer to one batch, and tell of it."""
+        self.result.merge(start, probabilities, status)
+        if self.journal is not None and checksums is not None:
+            problem = self.journal.problem
+            self.journal.write(Record(start, probabilities, status, checksums))
+            if self.journal.problem and not problem:
+                yield Log(self.journal.problem)
+        self.done += len(status)
+        yield Partial(start, probabilities, status)
+        yield Progress(self.done, self.total, "Classifying")
+
+    def end(self) -> Iterator[Event]:
+        """Tell what a person should know of the map, and hand it over."""
+        is_whole = self.done == self.total
+        if self.journal is not None and is_whole:
+            self.witness.check()
+        self.result.provenance["seconds"] = round(time.monotonic() - self.begun, 3)
+        yield from map(Log, status_remarks(self.result.status))
+        yield Done(self.result, is_cancelled=not is_whole)
 
 
 def start_map(
@@ -65,6 +105,7 @@ def start_map(
     like: Mapping[str, Any] | None,
 ) -> Generator[Event, None, MapStart]:
     """Check what was asked, decide how patterns are seen, and take over what is done."""
+    begun = time.monotonic()
     result = empty_map(scan, model) if into is None else into
     _check_fit(scan, model, result)
     result.provenance.update(_provenance(scan, model, spec))
@@ -102,7 +143,7 @@ def start_map(
         if done:
             yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
             yield Progress(done, total, "Classifying")
-    return MapStart(result, view, size, is_todo, witness, done)
+    return MapStart(result, view, size, is_todo, witness, done, total, journal, begun)
 
 
 def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:
@@ -168,18 +209,10 @@ def _check_fit(scan: PatternScan, model: Classifier, result: SpaceGroupMap) -> N
 
 
 def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dict[str, Any]:
-    return {
-        "spec": spec.model_dump(mode="json", exclude_none=True),
-        "seed": None,  # nothing here is random
-        "created": now(),
-        "versions": versions(),
-        "device": str(model.device),
-        "model": {
-            "name": model.card.name,
-            "sha256": model.card.sha256,
-            "package_version": model.card.package_version,
-        },
-        "scan": {
+    return map_provenance(
+        spec,
+        model,
+        {
             "name": scan.name,
             "path": None if scan.path is None else str(scan.path),
             "technique": scan.technique,
@@ -187,4 +220,4 @@ def _provenance(scan: PatternScan, model: Classifier, spec: ClassifySpec) -> dic
             "dtype": str(scan.dtype),
             "fingerprint": scan.fingerprint(),
         },
-    }
+    )

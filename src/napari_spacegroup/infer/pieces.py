@@ -8,7 +8,6 @@ the workers can open the scan's own file, patterns never pass through the schedu
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,14 +19,13 @@ from numpy.typing import NDArray
 
 from ..config import ClassifySpec
 from ..errors import SpaceGroupError
-from ..jobs import CancelToken, Done, Event, Executor, Log, Partial, Priority, Progress
+from ..jobs import CancelToken, Event, Executor, Priority
 from ..jobs.turns import TURNS
 from ..patterns.read import read
 from ..patterns.scan import PatternScan
 from .classifier import Classifier, checked_batches, predict_chunk
-from .journal import Journal, Record
+from .journal import Journal
 from .map_start import check_technique, start_map
-from .pixel_status import status_remarks
 from .spacegroup_map import SpaceGroupMap
 from .view import PatternView
 
@@ -115,7 +113,6 @@ def spread_events(
     WorkerLostError, SchedulerLostError
         If the work can't go on; what had arrived is in ``into`` and in the journal.
     """
-    started = time.monotonic()
     device = device or "auto"
     spec = ClassifySpec.from_mapping(
         {
@@ -132,45 +129,32 @@ def spread_events(
         scan, model, spec, token, into=into, journal=journal, pattern_center=pattern_center,
         like=like,
     )  # fmt: skip
-    result, view, size, witness = begun.result, begun.view, begun.size, begun.witness
-    is_todo, done, total = begun.is_todo, begun.done, scan.n_patterns
+    view, size = begun.view, begun.size
     # A journal holds a checksum of every pattern, so that they have to come through here.
     path = _path_for_workers(scan, executor, token) if journal is None else None
     checksums: dict[int, Any] = {}
 
     def read_here() -> Iterator[tuple[Any, ...]]:
-        for start, patterns, status in checked_batches(scan, size, view, is_todo):
-            if journal is not None:
-                checksums[start] = witness.look(start, patterns)
+        for start, patterns, status in checked_batches(scan, size, view, begun.is_todo):
+            checksums[start] = begun.checksums(start, patterns)
             # A copy: a view would take its whole slab along.
             yield start, patterns.copy(), status
 
     pieces = (
         read_here()
         if path is None
-        else ((int(number) * size,) for number in np.flatnonzero(is_todo))
+        else ((int(number) * size,) for number in np.flatnonzero(begun.is_todo))
     )
     facts = ScanFacts(view, size, device, path)
     answers = executor.spread(
         classify_piece, pieces, shared=(facts, model), priority=priority, cancel=token
     )
     for piece in answers:
-        result.merge(piece.start, piece.probabilities, piece.status)
-        result.provenance["device"] = piece.device
-        if journal is not None:
-            problem = journal.problem
-            found = checksums.pop(piece.start)
-            journal.write(Record(piece.start, piece.probabilities, piece.status, found))
-            if journal.problem and not problem:
-                yield Log(journal.problem)
-        done += len(piece.status)
-        yield Partial(piece.start, piece.probabilities, piece.status)
-        yield Progress(done, total, "Classifying")
-    if journal is not None and done == total:
-        witness.check()
-    result.provenance["seconds"] = round(time.monotonic() - started, 3)
-    yield from map(Log, status_remarks(result.status))
-    yield Done(result, is_cancelled=done < total)
+        begun.result.provenance["device"] = piece.device
+        yield from begun.take(
+            piece.start, piece.probabilities, piece.status, checksums.pop(piece.start, None)
+        )
+    yield from begun.end()
 
 
 def classify_piece(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..config import Spec
 
 _PARTS = ("numpy", "torch", "h5py", "dask", "kikuchipy", "orix", "diffsims", "de-ebsd")
 
@@ -24,6 +25,33 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def map_provenance(spec: Spec, model: Any, scan: dict[str, Any]) -> dict[str, Any]:
+    """Return where a map comes from.
+
+    Parameters
+    ----------
+    spec
+        What was asked.
+    model
+        The model, with its card.
+    scan
+        What is known of the scan.
+    """
+    return {
+        "spec": spec.model_dump(mode="json", exclude_none=True),
+        "seed": None,  # nothing here is random
+        "created": now(),
+        "versions": versions(),
+        "device": str(model.device),
+        "model": {
+            "name": model.card.name,
+            "sha256": model.card.sha256,
+            "package_version": model.card.package_version,
+        },
+        "scan": scan,
+    }
 
 
 def now() -> str:

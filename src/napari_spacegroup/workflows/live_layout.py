@@ -7,7 +7,7 @@ from typing import Any
 
 from ..config import FollowSpec
 from ..infer.classifier import Classifier
-from ..infer.provenance import now, versions
+from ..infer.provenance import map_provenance
 from ..infer.spacegroup_map import SpaceGroupMap
 from ..stream import ScanInfo
 
@@ -31,24 +31,16 @@ def live_provenance(
     info: ScanInfo, model: Classifier, spec: FollowSpec, name: str, path: Path | None
 ) -> dict[str, Any]:
     """Return where a map comes from; shape and fingerprint are known at its end."""
-    return {
-        "spec": spec.model_dump(mode="json", exclude_none=True),
-        "seed": None,  # nothing here is random
-        "created": now(),
-        "versions": versions(),
-        "device": str(model.device),
-        "model": {
-            "name": model.card.name,
-            "sha256": model.card.sha256,
-            "package_version": model.card.package_version,
-        },
-        "scan": {
+    return map_provenance(
+        spec,
+        model,
+        {
             "name": name,
             "path": None if path is None else str(path),
             "technique": info.technique,
             "dtype": str(info.dtype),
         },
-    }
+    )
 
 
 def pattern_shape_of(info: ScanInfo | None) -> tuple[int, ...]:
