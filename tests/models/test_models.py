@@ -123,3 +123,15 @@ def test_an_unknown_architecture_is_refused():
         build("perceptron", 3)
     with pytest.raises(ModelError, match="options"):
         build("resnet18", 3, colour="red")
+
+
+def test_a_warm_network_answers_as_a_cold_one():
+    card = ModelCard(
+        name="small", technique="ebsd", classes=(225, 229), architecture="resnet18",
+        options={"width": 4}, input=InputContract(shape=(32, 32)),
+    )  # fmt: skip
+    model = Model(build("resnet18", 2, width=4), card)
+    patterns = np.random.default_rng(0).integers(0, 255, (3, 40, 40)).astype(np.uint8)
+    before = model.predict(patterns)
+    model.warm_up(4)
+    np.testing.assert_array_equal(model.predict(patterns), before)

@@ -165,6 +165,16 @@ class Model:
             )
             return torch.softmax(logits.float() / self.card.temperature, dim=-1)
 
+    def warm_up(self, count: int = 64) -> None:
+        """Let the network see a batch of noise, so that the first real one need not wait.
+
+        Makes the dictionary of the orientation search and what torch keeps of each layer.
+        """
+        rows, columns = self.card.input.shape
+        noise = torch.randn(count, 1, rows, columns, generator=torch.Generator().manual_seed(0))
+        centers = torch.tensor([[0.5, 0.3, 0.6]]) if self.needs_pattern_center else None
+        self.probabilities(noise.to(self.device), centers)
+
     def find_pattern_center(
         self,
         patterns: NDArray[Any],

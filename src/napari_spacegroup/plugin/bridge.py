@@ -1,8 +1,9 @@
 """The one way from a worker thread to the main thread.
 
-Workers post, the main thread gets what came together, at most fifteen times a second:
-that is also how often layers repaint. The queue is bounded: a worker that is faster than
-the window waits, it never drops a piece of a map.
+Workers post, the main thread gets what came together, at most fifteen times a second, and
+less often where drawing is slow (no GPU, a large map): that is also how often layers
+repaint. The queue is bounded: a worker that is faster than the window waits, it never drops
+a piece of a map.
 """
 
 from __future__ import annotations
@@ -16,6 +17,11 @@ from typing import Any
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 REPAINTS_PER_SECOND = 15
+
+REST, LONGEST_REST = 4.0, 0.4
+"""After a repaint the window has this many times its duration for other things, and for the
+worker on a machine with few cores; at most so long [s]."""
+
 CAPACITY = 64
 
 
@@ -36,7 +42,7 @@ class Bridge(QObject):
         self._changed = threading.Condition()
         self._values: list[Any] = []
         self._is_open = True
-        self._last = 0.0
+        self._last = self._cost = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -78,7 +84,8 @@ class Bridge(QObject):
         self._timer.stop()
 
     def _schedule(self) -> None:
-        rest = self._last + 1 / REPAINTS_PER_SECOND - time.monotonic()
+        pace = max(1 / REPAINTS_PER_SECOND, min(REST * self._cost, LONGEST_REST))
+        rest = self._last + pace - time.monotonic()
         if not self._timer.isActive():
             self._timer.start(max(0, round(1000 * rest)))
 
@@ -90,3 +97,9 @@ class Bridge(QObject):
         deliver = self._deliver()
         if deliver is not None and values:
             deliver(values)
+            # Comes when what was painted is drawn, too.
+            QTimer.singleShot(0, self._note_cost)
+
+    def _note_cost(self) -> None:
+        """Remember how long the window took for the last delivery, drawing included."""
+        self._cost = 0.5 * self._cost + 0.5 * (time.monotonic() - self._last)

@@ -333,7 +333,7 @@ def _heard(
     wake: threading.Event,
 ) -> Iterator[Heard]:
     """Ask the source again and again; runs on the reader's thread."""
-    _warm_up(session.path)
+    _warm_up(session.path, session.model)
     source.open()
     asked = time.monotonic()
     pause = POLL_SECONDS
@@ -354,10 +354,13 @@ def _heard(
             wake.wait(pause)
 
 
-def _warm_up(path: Path | None) -> None:
-    """Load what reads headers while there is nothing to read yet: it takes seconds."""
+def _warm_up(path: Path | None, model: Classifier) -> None:
+    """Load what takes seconds while there is nothing to read yet: file formats, the network."""
     if path is None or path.exists():
         return
+    warm_up = getattr(model, "warm_up", None)
+    if warm_up is not None:
+        warm_up()
     try:
         for name in ("io.plugins.nordif._api", "io.plugins.edax_binary._api"):
             import_module(f"kikuchipy.{name}")
