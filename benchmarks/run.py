@@ -182,20 +182,28 @@ def main() -> None:
         "--quick", action="store_true", help="small live scans, to try it out; as --only"
     )
     options = parser.parse_args()
+    is_part = options.only is not None or options.quick
+    out = options.json or (None if is_part else RESULTS / "bench.json")
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part, measure in first.items():
             if options.only in (None, part):
                 rows += measure(folder)
-        rows += live.rows(folder, options.only or "", is_quick=options.quick)
+                store(rows, out)
+        for part in live.PARTS:
+            if options.only in (None, part):
+                rows += live.rows(folder, part, is_quick=options.quick)
+                store(rows, out)
     width = max(len(row.name) for row in rows)
     print(f"{'row':{width}}  ratio    target                        detail")
     for row in rows:
         ratio = "not measured" if row.ratio is None else f"{row.ratio:.2f}x"
         print(f"{row.name:{width}}  {ratio:7}  {row.target:28}  {row.detail}")
-    is_part = options.only is not None or options.quick
-    out = options.json or (None if is_part else RESULTS / "bench.json")
+
+
+def store(rows: list[Row], out: Path | None) -> None:
+    """Write what is measured so far: the whole takes a quarter of an hour."""
     if out is None:
         return
     from napari_spacegroup.workflows.provenance import provenance
