@@ -125,7 +125,7 @@ def _triangle(axes: Axes, shown: SphereImportance) -> None:
         )  # fmt: skip
     axes.set_aspect("equal")
     axes.set_axis_off()
-    bar = axes.figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.04)
+    bar = axes.figure.colorbar(mesh, ax=axes, shrink=0.7, pad=0.1)
     bar.set_label("importance (1: even)")
 
 
