@@ -65,7 +65,9 @@ def test_every_method_gives_a_picture(model, scan, method, tmp_path):
     assert found.space_group == 225
     assert found.heat.shape == found.seen.shape == found.pattern.shape
     assert np.nanmin(found.heat) >= 0
-    assert 0 < np.nanmax(found.heat) <= 1.001
+    assert np.nanmax(found.heat) <= 1.001
+    if method in ("integrated_gradients", "hires_cam"):  # mean gradients may all speak against it
+        assert np.nanmax(found.heat) > 0.5
     path = draw_explanation(found, tmp_path / "found.png")
     assert path.stat().st_size > 20_000
 
