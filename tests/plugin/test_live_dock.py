@@ -94,11 +94,19 @@ def test_a_scan_from_before_its_file_to_its_end(live, microscope, qtbot, tmp_pat
     until(lambda: "Waiting for the first patterns" in dock.message.text())
     assert not dock.path_edit.isEnabled()
     assert "being followed" in session.map_state.why_not_classify
+    layer = viewer.layers["scan.up2: fake"]  # made while there is time, still empty
+    assert layer.data.shape == (1, 1)
+    assert validate_map_layer(layer) == []
     microscope.advance(30)
     until(lambda: state.status is not None and state.status.shown >= 29)
-    layer = viewer.layers["scan.up2: fake"]
+    assert viewer.layers["scan.up2: fake"] is layer
     assert validate_map_layer(layer) == []
     until(lambda: layer.data.ravel()[25] == CLASSES[(100 + 2) % 4])
+    confidence = viewer.layers["scan.up2: fake, confidence"]
+    assert not confidence.data.any(), "a hidden layer is not painted while the scan runs"
+    confidence.visible = True
+    assert confidence.data.ravel()[25] == pytest.approx(0.7)
+    confidence.visible = False
     assert tuple(layer.scale) == (0.25, 0.25)
     assert dock.facts[0][1].text().endswith("of 60 pixels")
     assert "s  (99 %" in dock.facts[3][1].text()
@@ -118,6 +126,7 @@ def test_a_scan_from_before_its_file_to_its_end(live, microscope, qtbot, tmp_pat
     assert dock.panel.legend.rowCount() == 4
     rows = np.repeat(np.array(CLASSES)[(100 + np.arange(GRID[0])) % 4], GRID[1]).reshape(GRID)
     np.testing.assert_array_equal(layer.data, rows)
+    np.testing.assert_allclose(confidence.data, 0.7, rtol=1e-6)
     np.testing.assert_array_equal(load_map(tmp_path / "scan.up2.map.h5").labels(), rows)
     assert dock.start_button.isEnabled()
     assert not session.map_state.is_live
@@ -139,6 +148,18 @@ def test_stop_saves_and_says_what_is_missing(live, microscope, qtbot, tmp_path):
     saved = load_map(tmp_path / "scan.up2.map.h5")
     assert (saved.status == PixelStatus.MISSING).sum() in (30, 31)
     assert not (saved.status == PixelStatus.PENDING).any()
+
+
+@pytest.mark.gui
+def test_stopping_before_the_first_pattern_leaves_no_empty_layer(live, qtbot):
+    viewer, dock, session = live
+    qtbot.waitUntil(lambda: bool(session.map_state.models), timeout=30_000)
+    press(qtbot, dock.start_button)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=30_000)
+    press(qtbot, dock.stop_button)
+    qtbot.waitUntil(lambda: session.live_state.job.is_final, timeout=30_000)
+    assert list(viewer.layers) == []
+    assert "before the first pattern" in session.live_state.message
 
 
 @pytest.mark.gui

@@ -239,9 +239,27 @@ class LiveMap:
             self._held -= chunk.patterns.nbytes
             yield self._classify(chunk, is_final=False), chunk.came
 
-    def new(self, before: float) -> Iterator[tuple[Partial, float]]:
-        """Show what came before a time and waits for its chunk to become whole."""
+    def new(
+        self, before: float, *, soon: int = 0, overdue: float = float("inf")
+    ) -> Iterator[tuple[Partial, float]]:
+        """Show what came before a time and waits for its chunk to become whole.
+
+        A whole chunk is classified anew, in the same batch as in a finished scan; what is
+        shown before that costs twice.
+
+        Parameters
+        ----------
+        before
+            A time [s].
+        soon
+            A chunk that lacks at most so many patterns is waited for, ...
+        overdue
+            ... unless its patterns came before this [s].
+        """
         for chunk in [c for c in self._open.values() if c.came <= before and not c.is_done]:
+            lacks = int((chunk.status == PixelStatus.PENDING).sum())
+            if 0 < lacks <= soon and chunk.came > overdue:
+                continue
             came = chunk.came
             status = np.where(chunk.is_shown, np.uint8(PixelStatus.PENDING), chunk.status)
             yield self._show(chunk, status, is_final=False), came

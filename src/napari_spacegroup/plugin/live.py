@@ -7,9 +7,11 @@ level as one that is classified: :class:`~.present.MapPresenter` shows it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..infer import SpaceGroupMap
 from ..jobs import CancelToken, JobState
 from ..jobs.events import Done, Failed, Log, Partial, Progress
 from ..workflows.live_status import LiveStatus, MapBegun
@@ -22,6 +24,20 @@ if TYPE_CHECKING:
     from .present import MapPresenter
     from .provider import ModelProvider
     from .state import MapState
+
+
+@dataclass(frozen=True, eq=False)
+class MapExpected:
+    """A map will come; its layers are made while there is time.
+
+    Attributes
+    ----------
+    result
+        A map of one pixel with the classes of the model.
+    """
+
+    result: SpaceGroupMap
+
 
 _WAITING = "Waiting for the first patterns of {name}"
 
@@ -58,6 +74,8 @@ class LiveController(JobController):
         self.presenter = presenter
         self._provider = provider
         self._remarks: list[str] = []
+        self._is_empty = False
+        """Whether the layers hold no map yet."""
 
     @property
     def why_not_start(self) -> str:
@@ -96,6 +114,9 @@ class LiveController(JobController):
             yield Progress(0, 0, f"Loading the model {name}")
             model = provider.load(name, "classify")
             warm_up(tuple(model.classes), level)
+            yield MapExpected(
+                SpaceGroupMap.empty((1, 1), model.classes, model_name=model.card.name)
+            )
             yield from provider.follow(path, model, cancel=cancel, **options)
 
         self._remarks = []
@@ -133,7 +154,9 @@ class LiveController(JobController):
         """Take what came through the bridge, and repaint once."""
         is_dirty = False
         for event in self.latest(values):
-            if isinstance(event, MapBegun):
+            if isinstance(event, MapExpected):
+                self._expect(event)
+            elif isinstance(event, MapBegun):
                 self._lay_out(event)
             elif isinstance(event, Partial):
                 self.presenter.merge(event)
@@ -156,16 +179,26 @@ class LiveController(JobController):
             self.presenter.repaint()
 
     def _lay_out(self, event: MapBegun) -> None:
-        shown = self.presenter.result
-        if shown is not None and shown.scan_shape != event.result.scan_shape:
-            self.presenter.remove()  # the scan turned out to be larger
-        before = self.presenter.layer
-        frame = LayerFrame.of_map(event.result)
-        self.presenter.lay_out_in(event.result, frame, Path(self.state.path).name)
-        if before is not None and before is not self.presenter.layer:
-            before.visible = False  # an older map would shine through pixels still to come
+        self._lay_out_in(event.result)
+        self._is_empty = False
         self.presenter.reset_view()
         self.state.say("")
+
+    def _expect(self, event: MapExpected) -> None:
+        name = f"{self._source}: {event.result.model_name}"
+        if self.presenter.layer_named(name) is None:
+            self._lay_out_in(event.result)
+            self._is_empty = True
+
+    def _lay_out_in(self, result: SpaceGroupMap) -> None:
+        before = self.presenter.layer
+        self.presenter.lay_out_in(result, LayerFrame.of_map(result), self._source)
+        if before is not None and before is not self.presenter.layer:
+            before.visible = False  # an older map would shine through pixels still to come
+
+    @property
+    def _source(self) -> str:
+        return Path(self.state.path).name
 
     def _show(self, status: LiveStatus) -> None:
         before = self.state.status
@@ -195,6 +228,9 @@ class LiveController(JobController):
 
     def _finish(self, job: JobState, message: str) -> None:
         self.map_state.is_live = False
+        if self._is_empty:
+            self.presenter.remove()
+            self._is_empty = False
         self.presenter.update_legend()
         self.state.say(message, is_alert=job is JobState.FAILED)
         self.state.job = job

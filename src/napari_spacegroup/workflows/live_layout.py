@@ -61,3 +61,8 @@ def copy_of(result: SpaceGroupMap) -> SpaceGroupMap:
         equivalence_sets=result.equivalence_sets,
         provenance=result.provenance,
     )
+
+
+def line_shape(count: int, chunk: int) -> tuple[int, int]:
+    """Return the shape of a map without rows that has room for so many pixels, in whole chunks."""
+    return (1, -(-count // chunk) * chunk)

@@ -30,13 +30,16 @@ from ..infer.spacegroup_map import SpaceGroupMap
 from ..infer.view import PatternView, note_view, restored_view, view_of_first
 from ..jobs import CancelToken, Event, Log, Partial
 from ..stream import Arrival, ScanInfo, SourceState
-from .live_layout import copy_of, empty_live_map, live_provenance, pattern_shape_of
+from .live_layout import copy_of, empty_live_map, line_shape, live_provenance, pattern_shape_of
 from .live_status import LiveStatus, MapBegun, Meter
 
 _log = logging.getLogger(__name__)
 
 SHOW_AFTER = 0.1
 """How long new patterns may wait for their chunk to become whole before they are shown [s]."""
+
+WHOLE_SOON = 0.3
+"""A chunk that will be whole within this time [s], at the rate of late, is classified once."""
 
 FIRST, FIRST_SECONDS = 24, 0.3
 """How many patterns the screen is looked for in, and how long to wait for so many [s]."""
@@ -153,8 +156,9 @@ class LiveSession:
             if token.is_cancelled:
                 return
         if count == 0 or self._backlog == 0:
-            age = 0.0 if count == 0 else SHOW_AFTER
-            for piece, came in self._live.new(time.monotonic() - age):
+            now, soon = time.monotonic(), int(WHOLE_SOON * self._meter.rates[0])
+            before = now if count == 0 else now - SHOW_AFTER
+            for piece, came in self._live.new(before, soon=soon, overdue=now - WHOLE_SOON):
                 yield self._shown(piece, came)
                 if token.is_cancelled:
                     return
@@ -305,7 +309,7 @@ class LiveSession:
             yield Log(view.center.sentence())
         if self._journal is not None:
             self._journal.begin(replace(header, view=view.as_plain()))
-        shape = info.scan_shape or _line(max(LINE, self._top + 1), chunk)
+        shape = info.scan_shape or line_shape(max(LINE, self._top + 1), chunk)
         total = None if info.scan_shape is None else shape[0] * shape[1]
         self.most_patterns = 4 * chunk
         self._live = LiveMap(self.model, view, self._empty(shape), chunk, total, self._write)
@@ -340,7 +344,7 @@ class LiveSession:
             return
         last = max(start + len(record.status) for start, record in records.items())
         if last > live.result.status.size:
-            live.lay_out(self._empty(_line(last, live.chunk)), live.total)
+            live.lay_out(self._empty(line_shape(last, live.chunk)), live.total)
         for record in records.values():
             live.recall(record)
         count = live.result.n_done
@@ -355,7 +359,7 @@ class LiveSession:
         if info.scan_shape is not None and shape != info.scan_shape:
             shape = info.scan_shape
         elif info.scan_shape is None and self._top >= shape[1]:
-            shape = _line(max(2 * shape[1], self._top + 1), live.chunk)
+            shape = line_shape(max(2 * shape[1], self._top + 1), live.chunk)
         if shape != live.result.scan_shape:
             total = None if info.scan_shape is None else shape[0] * shape[1]
             live.lay_out(self._empty(shape), total)
@@ -392,8 +396,3 @@ class LiveSession:
 
     def _empty(self, shape: tuple[int, int]) -> SpaceGroupMap:
         return empty_live_map(shape, self._info, self.model, self.name)
-
-
-def _line(count: int, chunk: int) -> tuple[int, int]:
-    """Return the shape of a map without rows that has room for so many pixels, in whole chunks."""
-    return (1, -(-count // chunk) * chunk)
