@@ -29,7 +29,8 @@ def test_a_chunk_that_will_soon_be_whole_is_classified_once(live, classifier):
     assert list(live.new(10.2, soon=3, overdue=9.9)) == []
     put(live, 5, 8, came=10.3)
     (piece,) = [piece for piece, _ in live.whole()]
-    assert piece.start == 0 and classifier.sizes == [8]
+    assert piece.start == 0
+    assert classifier.sizes == [8]
 
 
 @pytest.mark.parametrize(("soon", "overdue"), [(2, 9.9), (3, 10.0)])
@@ -37,7 +38,8 @@ def test_a_slow_or_late_chunk_is_shown_before_it_is_whole(live, classifier, soon
     put(live, 0, 5, came=10.0)
     (came,) = [came for _, came in live.new(10.2, soon=soon, overdue=overdue)]
     assert came == 10.0
-    assert live.result.n_done == 5 and classifier.sizes == [5]
+    assert live.result.n_done == 5
+    assert classifier.sizes == [5]
     put(live, 5, 8, came=10.3)
     assert len(list(live.whole())) == 1
     assert classifier.sizes == [5, 8]  # anew, in the company that a finished scan gives it

@@ -238,16 +238,26 @@ def _clipped(
     normal: NDArray[np.float64], center: NDArray[np.float64], shape: tuple[int, int]
 ) -> tuple[tuple[float, float], tuple[float, float]] | None:
     """Return the ends of the line of points on the detector whose rays lie in a plane."""
-    a, b, c = normal
+    a, b, c = (float(value) for value in normal)
     if np.hypot(a, b) < 1e-9:
         return None
     foot = -c / (a * a + b * b) * np.array([a, b])
     along = np.array([-b, a]) / np.hypot(a, b)
-    steps = np.linspace(-6, 6, 2401)
-    points = foot + steps[:, None] * along
-    places = [_pixel(float(x), float(y), center, shape) for x, y in points]
-    inside = [place for place in places if _is_inside(*place, shape)]
-    return (inside[0], inside[-1]) if len(inside) > 1 else None
+    start = np.array(_pixel(float(foot[0]), float(foot[1]), center, shape))
+    beside = foot + along
+    step = np.array(_pixel(float(beside[0]), float(beside[1]), center, shape)) - start
+    low, high = -np.inf, np.inf  # the part of the line within columns, then within rows
+    for place, change, size in zip(start, step, shape[::-1], strict=True):
+        if abs(change) < 1e-12:
+            if not -0.5 <= place <= size - 0.5:
+                return None
+            continue
+        ends = sorted(((-0.5 - place) / change, (size - 0.5 - place) / change))
+        low, high = max(low, ends[0]), min(high, ends[1])
+    if low >= high:
+        return None
+    first, last = start + low * step, start + high * step
+    return (float(first[0]), float(first[1])), (float(last[0]), float(last[1]))
 
 
 def _on_detector(heat: NDArray[Any], shape: tuple[int, int]) -> NDArray[np.float32]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -15,10 +14,9 @@ from numpy.typing import NDArray
 
 from ..crystal.levels import level_names
 from .explain import ZONE_AXES, Explanation
-from .figure import STYLE
+from .figure_file import figure_style, save_figure
 from .sphere import SphereImportance
 from .symbols import as_mathtext
-from .whole_file import whole_file
 
 INK, BAND, WARM = "#ffffff", "#ffffff", "inferno"
 
@@ -47,9 +45,8 @@ def draw_explanation(
     ResultError
         If it can't be written.
     """
-    path = Path(path)
     shown = sphere if sphere is not None else SphereImportance.of(found)
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = Figure(figsize=(10.2 if shown is not None else 6.8, 3.9))
         FigureCanvasAgg(figure)
         columns = 3 if shown is not None else 2
@@ -65,10 +62,7 @@ def draw_explanation(
             _triangle(axes[2], shown)
             count = "this pattern" if shown.count == 1 else f"mean of {shown.count} patterns"
             axes[2].set_title(f"In crystal directions, {count}", loc="left")
-        with whole_file(path) as file:
-            kind = path.suffix.lstrip(".").lower() or "png"
-            figure.savefig(file, format=kind, dpi=160, facecolor="white", bbox_inches="tight")
-    return path
+        return save_figure(figure, path, bbox_inches="tight")
 
 
 def _pattern(axes: Axes, found: Explanation) -> None:

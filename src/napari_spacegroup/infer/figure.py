@@ -21,30 +21,17 @@ from numpy.typing import NDArray
 
 from ..crystal.levels import level_names
 from .colors import color
+from .figure_file import INK, QUIET, figure_style, save_figure
 from .level import as_level
 from .pixel_status import PixelStatus
 from .symbols import as_mathtext
-from .whole_file import whole_file
 
 if TYPE_CHECKING:
     from ..patterns.scan import PatternScan
     from .legend import LegendRow
     from .spacegroup_map import SpaceGroupMap
 
-_INK = "#22262b"
-_QUIET = "#6b727b"
 _UNKNOWN = (0.85, 0.86, 0.87)
-STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 9.0,
-    "mathtext.fontset": "dejavusans",
-    "text.color": _INK,
-    "axes.labelcolor": _INK,
-    "axes.edgecolor": "#b9bec4",
-    "xtick.color": _QUIET,
-    "ytick.color": _INK,
-    "axes.linewidth": 0.8,
-}
 _MOST_ROWS = 12
 _ROW_HEIGHT = 0.235  # inch
 _TITLES = {
@@ -91,13 +78,9 @@ def draw_map(
     ResultError
         If it can't be written.
     """
-    path = Path(path)
-    kind = path.suffix.lstrip(".").lower() or "png"
-    with mpl.rc_context(STYLE):
+    with figure_style():
         figure = _draw(result, scan, level, threshold, pixel or typical_pixel(result, level))
-        with whole_file(path) as file:
-            figure.savefig(file, format=kind, dpi=160, facecolor="white")
-    return path
+        return save_figure(figure, path)
 
 
 def typical_pixel(result: SpaceGroupMap, level: str = "space_group") -> tuple[int, int]:
@@ -222,7 +205,7 @@ def _draw_scale_bar(axes: Axes, result: SpaceGroupMap) -> None:
     width = length / step_x / columns  # as a share of the axes
     unit = {"um": "µm", "micron": "µm", "": "px", "A": "Å"}.get(unit, unit)
     below = axes.transAxes + ScaledTranslation(0, -0.14, axes.figure.dpi_scale_trans)
-    axes.plot((0, width), (0, 0), color=_INK, lw=4, solid_capstyle="butt", transform=below)
+    axes.plot((0, width), (0, 0), color=INK, lw=4, solid_capstyle="butt", transform=below)
     axes.lines[-1].set_clip_on(False)
     text = f"{length:g} {unit}"
     axes.text(width + 0.02, 0, text, va="center_baseline", fontsize=9, transform=below)
@@ -232,19 +215,19 @@ def _draw_legend(axes: Axes, rows: list[LegendRow], level: str, threshold: float
     axes.set_axis_off()
     right: dict[str, Any] = {"ha": "right", "va": "center"}
     for x, text in ((0.73, "share"), (1.0, "confidence")):
-        axes.text(x, 0, text, color=_QUIET, fontsize=8, **right)
+        axes.text(x, 0, text, color=QUIET, fontsize=8, **right)
     shown = _shown(rows)
     for y, row in enumerate(shown, start=1):
         face = row.color if row.label else (*_UNKNOWN, 1.0)
         axes.add_patch(Rectangle((0.0, y - 0.36), 0.075, 0.72, facecolor=face, lw=0))
         axes.text(0.115, y, _name(row.label, level), va="center", fontsize=10)
         if row.label and level == "space_group":
-            axes.text(0.485, y, f"{row.label}", color=_QUIET, fontsize=9, **right)
+            axes.text(0.485, y, f"{row.label}", color=QUIET, fontsize=9, **right)
         axes.text(0.73, y, _percent(row.share), fontsize=10, **right)
         if row.label:
             axes.text(1.0, y, f"{row.mean_confidence:.2f}", fontsize=10, **right)
     for y, note in enumerate(_notes(rows, threshold), start=len(shown) + 1):
-        axes.text(0.0, y, note, color=_QUIET, fontsize=8, va="center")
+        axes.text(0.0, y, note, color=QUIET, fontsize=8, va="center")
 
 
 def _shown(rows: list[LegendRow]) -> list[LegendRow]:
@@ -270,7 +253,7 @@ def _notes(rows: list[LegendRow], threshold: float) -> list[str]:
 
 def _mark(axes: Axes, pixel: tuple[int, int]) -> None:
     y, x = pixel
-    for size, shade, width in ((11, "white", 3.2), (11, _INK, 1.4)):
+    for size, shade, width in ((11, "white", 3.2), (11, INK, 1.4)):
         axes.plot(x, y, "o", ms=size, mfc="none", mec=shade, mew=width)
 
 
@@ -336,7 +319,7 @@ def _draw_bars(
     axes.set_xlim(0, 1.16)
     axes.set_xticks((0, 0.25, 0.5, 0.75, 1.0), ("0", "25 %", "50 %", "75 %", "100 %"), fontsize=8)
     if reason:
-        axes.text(0.0, 4.55, f"unknown: {reason}", color=_QUIET, fontsize=8.5)
+        axes.text(0.0, 4.55, f"unknown: {reason}", color=QUIET, fontsize=8.5)
 
 
 def _name(label: int, level: str, with_number: bool = False) -> str:
