@@ -161,3 +161,16 @@ def test_conditions_are_those_of_the_docs(repository: Path) -> None:
         assert rows[name] == [f"{low:g} to {high:g}"] * 3
     with pytest.raises(SpecError, match="no condition 'easy'; choose one of clean"):
         ebsd_condition("easy")
+
+
+def test_a_training_spec_is_read_by_its_technique(tmp_path):
+    from napari_spacegroup.config import TrainSpec, read_train_spec
+
+    path = tmp_path / "spec.yaml"
+    path.write_text("masters: [a.npz]\n")
+    spec = read_train_spec(path)
+    assert isinstance(spec, TrainSpec)
+    assert spec.masters == (tmp_path / "a.npz",)
+    path.write_text("technique: tasting\nmasters: [a.npz]\n")
+    with pytest.raises(SpecError, match="'tasting'; choose one of ebsd"):
+        read_train_spec(path)

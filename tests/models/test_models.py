@@ -135,3 +135,18 @@ def test_a_warm_network_answers_as_a_cold_one():
     before = model.predict(patterns)
     model.warm_up(4)
     np.testing.assert_array_equal(model.predict(patterns), before)
+
+
+def test_cards_say_what_kind_of_input_they_take(tmp_path):
+    from napari_spacegroup.imaging import ProfileContract
+
+    card = _model().card
+    stored = json.loads(card.model_dump_json())
+    del stored["input"]["kind"]  # cards from before there were other kinds
+    assert ModelCard.model_validate(stored).input == InputContract()
+    stored["input"] = {"kind": "profile", "points": 512}
+    assert ModelCard.model_validate(stored).input == ProfileContract(points=512)
+    stored["input"] = {"kind": "taste"}
+    (tmp_path / "card.json").write_text(json.dumps(stored))
+    with pytest.raises(ModelError, match="taste"):
+        ModelCard.load(tmp_path / "card.json")

@@ -95,7 +95,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=verbs.simulate)
 
     verb = choices.add_parser("train", help="master patterns -> model directory")
-    verb.add_argument("spec", type=Path, metavar="SPEC.yaml", help="a TrainSpec")
+    verb.add_argument("spec", type=Path, metavar="SPEC.yaml", help="a training spec")
     verb.add_argument("--out", type=Path, required=True, metavar="MODEL_DIR", help="the model")
     verb.add_argument("--resume", action="store_true", help="go on where a killed run stopped")
     _add_scheduler(verb)

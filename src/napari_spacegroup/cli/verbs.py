@@ -171,9 +171,9 @@ def simulate(options: argparse.Namespace) -> int:
 
 def train(options: argparse.Namespace) -> int:
     """Train a model."""
-    from ..config import TrainSpec
+    from ..config import read_train_spec
 
-    spec = TrainSpec.from_yaml(options.spec)
+    spec = read_train_spec(options.spec)
     from .. import workflows
 
     with ProgressLine() as line:

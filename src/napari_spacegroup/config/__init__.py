@@ -13,9 +13,18 @@ from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
-from .train import IndexingSpec, MicroscopeSpec, NetworkSpec, ScheduleSpec, TrainSpec
+from .train import (
+    BaseTrainSpec,
+    IndexingSpec,
+    MicroscopeSpec,
+    NetworkSpec,
+    ScheduleSpec,
+    TrainSpec,
+    read_train_spec,
+)
 
 __all__ = [
+    "BaseTrainSpec",
     "ClassifySpec",
     "ConditionName",
     "Device",
@@ -42,4 +51,5 @@ __all__ = [
     "condition_names",
     "ebsd_condition",
     "quantity",
+    "read_train_spec",
 ]

@@ -6,7 +6,7 @@ come through :meth:`Spec.from_mapping`, so all three get the same checks and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -85,19 +85,7 @@ class Spec(BaseModel):
             If the file can't be read, is no YAML mapping, or holds a wrong spec.
         """
         path = Path(path)
-        try:
-            values = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise SpecError(
-                f"cannot read {path} ({error}); give a YAML file with a {cls.__name__}"
-            ) from error
-        except yaml.YAMLError as error:
-            raise SpecError(f"{path} is no valid YAML: {error}; mend the line it names") from error
-        if not isinstance(values, dict):
-            raise SpecError(
-                f"{path} holds {type(values).__name__ if values is not None else 'nothing'}; "
-                f"a {cls.__name__} is a mapping, with at least: {', '.join(cls._required())}"
-            )
+        values = read_mapping(path, cls.__name__, cls._required())
         return cls.from_mapping(values, str(path)).anchored(path.parent)
 
     def to_yaml(self) -> str:
@@ -132,6 +120,35 @@ class Spec(BaseModel):
     @classmethod
     def _required(cls) -> list[str]:
         return [name for name, field in cls.model_fields.items() if field.is_required()]
+
+
+def read_mapping(path: Path, what: str, required: Sequence[str]) -> dict[str, Any]:
+    """Return the mapping in a YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    what, required
+        Name of the spec that it should hold, and keys that it must have; for messages.
+
+    Raises
+    ------
+    SpecError
+        If the file can't be read, or is no YAML mapping.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SpecError(f"cannot read {path} ({error}); give a YAML file with a {what}") from error
+    except yaml.YAMLError as error:
+        raise SpecError(f"{path} is no valid YAML: {error}; mend the line it names") from error
+    if not isinstance(values, dict):
+        raise SpecError(
+            f"{path} holds {type(values).__name__ if values is not None else 'nothing'}; "
+            f"a {what} is a mapping, with at least: {', '.join(required)}"
+        )
+    return values
 
 
 def _message(spec: type[Spec], error: ValidationError, source: str) -> str:

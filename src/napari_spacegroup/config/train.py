@@ -1,13 +1,18 @@
-"""What ``train`` is asked: stored master patterns, a network, a schedule, a microscope."""
+"""What ``train`` is asked: what to train on, a network, a schedule.
+
+Each technique has a variant of its own, told apart by ``technique``; what they share
+stands in :class:`BaseTrainSpec`. :func:`read_train_spec` reads a file to the right one.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import Device, Range, Spec, quantity
+from ..errors import SpecError
+from .base import Device, Range, Spec, quantity, read_mapping
 
 AppearanceEffect = Literal[
     "noise", "blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field", "offset_field",
@@ -107,31 +112,51 @@ class ScheduleSpec(Spec):
     )
 
 
-class TrainSpec(Spec):
-    """What ``train`` is asked."""
+class BaseTrainSpec(Spec):
+    """What ``train`` is asked whatever the technique."""
 
+    technique: str = Field(description="What the patterns are.")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        "model", description="Name on the model card."
+    )
+    start: str | None = Field(
+        None,
+        description="Model to start from, by name or folder: the same network and input.",
+    )
+    classes: tuple[Annotated[int, Field(ge=1, le=230)], ...] | None = Field(
+        None, description="Space groups that the network tells apart; null takes those present."
+    )
+    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="The schedule.")
+    validation_share: float = quantity(
+        0.125, "1", "Share of the structures kept for validation.", gt=0, lt=0.9
+    )
+    seed: int = quantity(0, "1", "Seed of all random numbers.", ge=0, lt=2**32)
+    device: Device = Field("auto", description="Torch device; auto takes a GPU if there is one.")
+
+    @model_validator(mode="after")
+    def _check_classes(self) -> Self:
+        if self.classes is not None:
+            if len(set(self.classes)) != len(self.classes):
+                raise ValueError(f"classes {self.classes} names a space group twice")
+            if len(self.classes) < 2:
+                raise ValueError("classes needs at least two space groups to tell apart")
+        return self
+
+
+class TrainSpec(BaseTrainSpec):
+    """What ``train`` is asked for EBSD."""
+
+    technique: Literal["ebsd"] = Field("ebsd", description="What the patterns are.")
     masters: tuple[Path, ...] = Field(
         min_length=1, description="Stored master patterns, files or folders of them."
     )
     validation: tuple[Path, ...] = Field(
         (), description="Held-out master patterns; empty draws them from masters."
     )
-    start: str | None = Field(
-        None,
-        description="Model to start from, by name or folder: the same network and input.",
-    )
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
-        "model", description="Name on the model card."
-    )
-    technique: Literal["ebsd"] = Field("ebsd", description="What the patterns are.")
-    classes: tuple[Annotated[int, Field(ge=1, le=230)], ...] | None = Field(
-        None, description="Space groups that the network tells apart; null takes those present."
-    )
     network: NetworkSpec = Field(default_factory=NetworkSpec, description="The network.")
     microscope: MicroscopeSpec = Field(
         default_factory=MicroscopeSpec, description="Geometries and energies."
     )
-    schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="The schedule.")
     indexing: IndexingSpec = Field(
         default_factory=IndexingSpec, description="Errors of the orientation in training."
     )
@@ -141,20 +166,30 @@ class TrainSpec(Spec):
     without: tuple[AppearanceEffect, ...] = Field(
         (), description="Effects of the screen that are switched off, for an ablation."
     )
-    validation_share: float = quantity(
-        0.125, "1", "Share of the structures kept for validation.", gt=0, lt=0.9
-    )
     split_by: Literal["structure", "prototype"] = Field(
         "prototype", description="What never stands on both sides of the split."
     )
-    seed: int = quantity(0, "1", "Seed of all random numbers.", ge=0, lt=2**32)
-    device: Device = Field("auto", description="Torch device; auto takes a GPU if there is one.")
 
-    @model_validator(mode="after")
-    def _check_classes(self) -> TrainSpec:
-        if self.classes is not None:
-            if len(set(self.classes)) != len(self.classes):
-                raise ValueError(f"classes {self.classes} names a space group twice")
-            if len(self.classes) < 2:
-                raise ValueError("classes needs at least two space groups to tell apart")
-        return self
+
+TRAIN_SPECS: dict[str, type[BaseTrainSpec]] = {"ebsd": TrainSpec}
+"""The spec of each technique that can be trained."""
+
+
+def read_train_spec(path: str | Path) -> BaseTrainSpec:
+    """Return the training spec in a YAML file, the variant that its ``technique`` names.
+
+    Without ``technique`` it is one for EBSD; relative paths start at the file's folder.
+
+    Raises
+    ------
+    SpecError
+        If the file can't be read, names no known technique, or holds a wrong spec.
+    """
+    path = Path(path)
+    values = read_mapping(path, "training spec", ["technique"])
+    technique = values.get("technique", "ebsd")
+    if technique not in TRAIN_SPECS:
+        raise SpecError(
+            f"{path}: technique is {technique!r}; choose one of {', '.join(TRAIN_SPECS)}"
+        )
+    return TRAIN_SPECS[technique].from_mapping(values, str(path)).anchored(path.parent)

@@ -16,10 +16,11 @@ from .filters import gaussian_blur, resize
 
 
 class InputContract(BaseModel):
-    """What a network expects of a pattern."""
+    """What a network expects of a picture, such as an EBSD pattern."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    kind: Literal["image"] = Field("image", description="A picture.")
     shape: tuple[int, int] = Field((60, 60), description="Rows and columns of the input.")
     static_background: Literal["divide", "subtract", "none"] = Field(
         "divide", description="How a static background is removed where the scan has one."

@@ -17,21 +17,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn import functional
 
 from .._version import __version__
-from ..config import TrainSpec
+from ..config import BaseTrainSpec
 from ..errors import ModelError
-from ..imaging import InputContract
 from ..jobs.cancel import CancelToken
-from ..models import BandNet, Model, ModelCard, SectorNet, build
-from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
+from ..models import Model, ModelCard
 from .checkpoint import TrainState, load_checkpoint, save_checkpoint
-from .masterset import MasterSet
 from .metrics import fit_temperature
-from .setup import appearance_of, geometry_range, network_options, split_masters, start_from
-from .templates import cubic_templates
+from .setup import start_from
+from .supply import supply_of
 
 log = logging.getLogger(__name__)
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -101,12 +98,12 @@ TrainEvent = TrainStep | Validation | TrainDone
 
 
 def train_events(
-    spec: TrainSpec,
+    spec: BaseTrainSpec,
     out: str | Path,
     *,
     resume: bool = False,
     cancel: CancelToken | None = None,
-    masters: MasterSet | None = None,
+    masters: Any = None,
     report_every: int = 50,
 ) -> Iterator[TrainEvent]:
     """Train a network and save it as a model.
@@ -122,7 +119,8 @@ def train_events(
     cancel
         Ends training after the present batch; what is learnt by then is saved.
     masters
-        Master patterns already in memory, instead of those that the spec names.
+        What to train on where it is in memory already, instead of what the spec names; for
+        EBSD a :class:`~.masterset.MasterSet`.
     report_every
         Steps between two :class:`TrainStep` events.
 
@@ -143,57 +141,29 @@ def train_events(
 class _Session:
     """The parts of one training run."""
 
-    def __init__(self, spec: TrainSpec, out: Path, masters: MasterSet | None, resume: bool) -> None:
+    def __init__(self, spec: BaseTrainSpec, out: Path, held: Any, resume: bool) -> None:
         self.spec, self.out = spec, out
         out.mkdir(parents=True, exist_ok=True)
         device = spec.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
-        masters = MasterSet.load(spec.masters) if masters is None else masters
-        present = tuple(int(g) for g in np.unique(masters.space_groups))
-        self.classes = tuple(sorted(spec.classes or present))
-        missing = sorted(set(self.classes) - set(present))
-        if missing:
-            raise ModelError(
-                f"no master pattern of space groups {missing}; the set holds {list(present)}"
-            )
-        masters = masters.subset(np.flatnonzero(np.isin(masters.space_groups, self.classes)))
-        self.training, self.validation = split_masters(masters, spec)
-        size = spec.network.input_size
-        self.contract = InputContract(shape=(size, size))
+        self.supply = supply_of(spec, self.device, held)
         torch.manual_seed(spec.seed)
-        self.options = network_options(spec)
-        self.network = build(spec.network.architecture, len(self.classes), **self.options)
-        if isinstance(self.network, SectorNet):
-            count, side, _ = self.network.templates.shape
-            groups = self.training.space_groups
-            weights = torch.tensor([1 / np.sum(groups == g) for g in groups])
-            self.network.templates.copy_(
-                cubic_templates(self.training.patterns, weights, count, side, self.contract)
-            )
+        self.network = self.supply.build()
         if spec.start is not None:
-            start_from(spec.start, self.network, self.classes)
+            start_from(spec.start, self.network, self.supply.classes)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.network).eval()
         schedule = spec.schedule
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
         )
-        self.generator = torch.Generator(self.device).manual_seed(spec.seed + 1)
-        self.batches = TrainingBatches(
-            self.training,
-            self.classes,
-            geometry=geometry_range(spec),
-            appearance=appearance_of(spec),
-            contract=self.contract,
-            generator=self.generator,
-        )
         self.step, self.seconds = 0, 0.0
         checkpoint = out / CHECKPOINT_NAME
         if resume and checkpoint.exists():
             state = load_checkpoint(
-                checkpoint, self.network, self.average, self.optimiser, self.generator
+                checkpoint, self.network, self.average, self.optimiser, self.supply.generator
             )
             self.step, self.seconds = state.step, state.seconds
             log.info("resumed at step %d", self.step)
@@ -215,7 +185,7 @@ class _Session:
                 sums, count = np.zeros(3), 0
             if self.step % schedule.evaluate_every == 0:
                 self._checkpoint()
-                if len(self.validation):
+                if self.supply.has_validation:
                     yield self._validate()
                 last = time.monotonic()
         self._checkpoint()
@@ -234,10 +204,10 @@ class _Session:
         rate *= 0.5 * (1 + math.cos(math.pi * done)) + 2e-3
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        batch = self.batches.draw(schedule.batch_size)
+        batch = self.supply.draw(schedule.batch_size)
         self.network.train()
         with _precision(schedule.precision, self.device):
-            logits, plane_loss = self._forward(batch)
+            logits, plane_loss = self.supply.forward(self.network, batch)
             loss = functional.cross_entropy(
                 logits.float(), batch.labels, label_smoothing=schedule.label_smoothing
             )
@@ -256,22 +226,6 @@ class _Session:
         hits = (logits.argmax(-1) == batch.labels).float().mean()
         return np.array([loss.item(), float(plane_loss.detach()), hits.item()])
 
-    def _forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
-        if isinstance(self.network, SectorNet):
-            with torch.no_grad():
-                centers, matrices = as_if_indexed(
-                    batch.geometry, batch.rotations, self.spec.indexing, self.generator
-                )
-                folded = self.network.fold(inputs, centers, matrices)
-            return self.network.read(folded), torch.zeros((), device=self.device)
-        if not isinstance(self.network, BandNet) or not self.spec.schedule.plane_weight:
-            return self.network(inputs), torch.zeros((), device=self.device)
-        logits, planes = self.network.with_planes(inputs)
-        angle, distance = self.network.plane_lines(*planes.shape[2:])
-        target = sector_planes(batch.geometry, batch.rotations, angle, distance)
-        return logits, functional.smooth_l1_loss(planes.float(), target)
-
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
         state = self.network.state_dict()
@@ -282,26 +236,8 @@ class _Session:
                 else:
                     value.copy_(state[key])
 
-    def _held_logits(self, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
-        generator = torch.Generator(self.device).manual_seed(seed)
-        indices = torch.arange(len(self.validation)).repeat_interleave(per_structure)
-        groups = self.validation.space_groups
-        labels = torch.tensor([self.classes.index(int(groups[i])) for i in indices])
-        logits = []
-        network = self.average
-        with torch.inference_mode():
-            for part in indices.split(256):
-                batch = condition_batch(self.validation, part, "standard", self.contract, generator)
-                found = (
-                    network(batch.inputs, batch.geometry.pattern_center)
-                    if isinstance(network, SectorNet)
-                    else network(batch.inputs)
-                )
-                logits.append(found.float().cpu())
-        return torch.cat(logits), labels
-
     def _validate(self) -> Validation:
-        logits, labels = self._held_logits(16, seed=1)
+        logits, labels = self.supply.held_out(self.average, 16, seed=1)
         hits = (logits.argmax(-1) == labels).float()
         balanced = np.mean([hits[labels == k].mean().item() for k in labels.unique()])
         loss = functional.cross_entropy(logits, labels).item()
@@ -311,32 +247,24 @@ class _Session:
         state = TrainState(self.step, self.seconds, self.spec.model_dump_json())
         save_checkpoint(
             self.out / CHECKPOINT_NAME, state, self.network, self.average, self.optimiser,
-            self.generator,
+            self.supply.generator,
         )  # fmt: skip
 
     def _finish(self) -> Model:
         temperature = 1.0
-        if len(self.validation):
-            temperature = fit_temperature(*self._held_logits(64, seed=2))
+        if self.supply.has_validation:
+            temperature = fit_temperature(*self.supply.held_out(self.average, 64, seed=2))
         card = ModelCard(
             name=self.spec.name,
             technique=self.spec.technique,
-            classes=self.classes,
-            architecture=self.spec.network.architecture,
-            options=self.options,
-            input=self.contract,
+            classes=self.supply.classes,
+            architecture=self.supply.architecture,
+            options=self.supply.options,
+            input=self.supply.contract,
             temperature=temperature,
             package_version=__version__,
             training={
-                "spec": self.spec.model_dump(mode="json", exclude={"masters", "validation"}),
-                "structures": len(self.training),
-                "structures_per_class": {
-                    str(c): int((self.training.space_groups == c).sum()) for c in self.classes
-                },
-                "held_out": [
-                    {"name": r.name, "space_group": r.space_group, "prototype": r.prototype}
-                    for r in self.validation.records
-                ],
+                **self.supply.facts(),
                 "steps": self.step,
                 "patterns": self.step * self.spec.schedule.batch_size,
                 "seconds": round(self.seconds, 1),

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ModelError
-from ..imaging import InputContract
+from ..imaging import AnyContract
 
 CARD_NAME = "card.json"
 WEIGHTS_NAME = "weights.safetensors"
@@ -25,7 +25,7 @@ class ModelCard(BaseModel):
     classes: tuple[int, ...] = Field(min_length=2, description="Space groups, in output order.")
     architecture: str = Field(description="Key of the architecture.")
     options: dict[str, Any] = Field(default_factory=dict, description="Its constructor options.")
-    input: InputContract = Field(description="What it expects of a pattern.")
+    input: AnyContract = Field(description="What it expects of a pattern.")
     temperature: float = Field(1.0, gt=0, description="Divides the logits: calibration.")
     equivalence_sets: tuple[tuple[int, ...], ...] = Field(
         (), description="Groups that physics cannot separate for this technique."

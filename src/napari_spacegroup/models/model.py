@@ -18,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
 from ..errors import ModelError
-from ..imaging import prepare
+from ..imaging import ProfileAxis, prepare_inputs
 from .architectures import build
 from .card import CARD_NAME, WEIGHTS_NAME, ModelCard
 from .pattern_center import FoundCenter, detector_center, find_pattern_center, square_centers
@@ -85,16 +85,18 @@ class Model:
         *,
         static_background: NDArray[Any] | None = None,
         mask: NDArray[Any] | None = None,
+        axis: ProfileAxis | None = None,
     ) -> Tensor:
         """Return the patterns as the network sees them, shape ``(n, 1, rows, columns)``."""
         images = _as_tensor(patterns).to(self.device)
         background = None if static_background is None else _as_tensor(static_background)
         inside = None if mask is None else _as_tensor(mask)
-        return prepare(
+        return prepare_inputs(
             images,
             self.card.input,
             static_background=None if background is None else background.to(self.device),
             mask=None if inside is None else inside.to(self.device),
+            axis=axis,
         )
 
     def predict(
@@ -104,6 +106,7 @@ class Model:
         static_background: NDArray[Any] | None = None,
         mask: NDArray[Any] | None = None,
         pattern_center: NDArray[Any] | None = None,
+        axis: ProfileAxis | None = None,
     ) -> NDArray[np.float32]:
         """Return calibrated probabilities.
 
@@ -118,6 +121,8 @@ class Model:
         pattern_center
             Bruker's convention, shape ``(3,)``, or ``(n, 3)`` for one per pattern. A model
             that needs it and gets None finds it from these patterns, which takes seconds.
+        axis
+            What the columns of profiles stand for; for a model of powder profiles alone.
 
         Returns
         -------
@@ -127,14 +132,16 @@ class Model:
         Raises
         ------
         ModelError
-            If the patterns do not have three axes.
+            If the patterns do not have three axes, or a profile does not say its axis.
         """
         if patterns.ndim != 3:
             raise ModelError(
                 f"predict needs patterns of shape (n, rows, columns), got {tuple(patterns.shape)}"
             )
         with torch.inference_mode():
-            inputs = self.prepare(patterns, static_background=static_background, mask=mask)
+            inputs = self.prepare(
+                patterns, static_background=static_background, mask=mask, axis=axis
+            )
             centers = None
             if isinstance(self.network, SectorNet):
                 if pattern_center is None:

@@ -28,6 +28,7 @@ from ..learn import MasterSet, TrainStep, Validation, condition_batch
 from ..learn.train import CHECKPOINT_NAME
 from ..models import Model, load_model
 from ..simulate import MasterCache, MasterFailed, simulate_many
+from .evaluate_ebsd import picture_contract
 from .simulate_phases import as_master_set
 from .train_model import training_events
 
@@ -200,7 +201,7 @@ def confusion(model: Model, masters: MasterSet, *, seed: int = 3) -> Confusion:
     indices = torch.arange(len(chosen)).repeat_interleave(PATTERNS_PER_STRUCTURE)
     counts = np.zeros((len(model.classes), len(model.classes)), np.int64)
     for part in indices.split(256):
-        batch = condition_batch(chosen, part, "standard", model.card.input, generator)
+        batch = condition_batch(chosen, part, "standard", picture_contract(model), generator)
         found = model.probabilities(
             batch.inputs.to(model.device), batch.geometry.pattern_center.to(model.device)
         )

@@ -1,4 +1,4 @@
-"""``train``: master patterns and a spec give a model directory."""
+"""``train``: a spec, and what it names to train on, give a model directory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..config import TrainSpec
+from ..config import BaseTrainSpec, read_train_spec
 from ..errors import CancelledError
 from ..jobs import CancelToken, Done, Event, Executor, Failed, Log, Priority, Progress, Task
 from ..jobs.executor import Kind, as_executor
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 
 def train(
-    spec: TrainSpec | str | Path,
+    spec: BaseTrainSpec | str | Path,
     out: str | Path,
     *,
     resume: bool = False,
@@ -36,7 +36,7 @@ def train(
     Parameters
     ----------
     spec
-        A spec, or the YAML file of one.
+        A spec of any technique, or the YAML file of one.
     out
         Folder for the model and its checkpoints.
     resume
@@ -57,8 +57,8 @@ def train(
     ModelError
         If a class has no structure, or the checkpoint is of another network.
     """
-    if not isinstance(spec, TrainSpec):
-        spec = TrainSpec.from_yaml(spec)
+    if not isinstance(spec, BaseTrainSpec):
+        spec = read_train_spec(spec)
     chosen, is_ours = as_executor(executor, scheduler)
     out = Path(out).absolute()
     try:
@@ -77,7 +77,7 @@ def train(
 
 
 def training_task(
-    spec: TrainSpec, out: Path, *, resume: bool = False, gives_model: bool = False
+    spec: BaseTrainSpec, out: Path, *, resume: bool = False, gives_model: bool = False
 ) -> Task:
     """Return training as a job that any executor can run, and run again from a checkpoint."""
     return Task(
@@ -91,7 +91,7 @@ def training_task(
 
 
 def training_events(
-    spec: TrainSpec,
+    spec: BaseTrainSpec,
     out: Path,
     *,
     cancel: CancelToken,

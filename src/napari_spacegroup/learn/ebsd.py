@@ -1,0 +1,140 @@
+"""The training supply of EBSD: patterns projected from stored master patterns."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ..config import TrainSpec
+from ..errors import ModelError
+from ..imaging import InputContract
+from ..models import BandNet, SectorNet, build
+from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
+from .masterset import MasterSet
+from .setup import appearance_of, geometry_range, network_options, split_masters
+from .templates import cubic_templates
+
+log = logging.getLogger(__name__)
+
+
+class EbsdSupply:
+    """EBSD patterns at random orientations, geometries and screens.
+
+    Parameters
+    ----------
+    spec
+        What to train on and how.
+    device
+        Where batches are made.
+    masters
+        Master patterns already in memory, instead of those that the spec names.
+
+    Raises
+    ------
+    ModelError
+        If a class has no structure.
+    """
+
+    def __init__(
+        self, spec: TrainSpec, device: torch.device, masters: MasterSet | None = None
+    ) -> None:
+        self.spec = spec
+        masters = MasterSet.load(spec.masters) if masters is None else masters
+        present = tuple(int(g) for g in np.unique(masters.space_groups))
+        self.classes = tuple(sorted(spec.classes or present))
+        missing = sorted(set(self.classes) - set(present))
+        if missing:
+            raise ModelError(
+                f"no master pattern of space groups {missing}; the set holds {list(present)}"
+            )
+        masters = masters.subset(np.flatnonzero(np.isin(masters.space_groups, self.classes)))
+        self.training, self.validation = split_masters(masters, spec)
+        size = spec.network.input_size
+        self.contract = InputContract(shape=(size, size))
+        self.architecture = spec.network.architecture
+        self.options = network_options(spec)
+        self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
+        self._batches = TrainingBatches(
+            self.training,
+            self.classes,
+            geometry=geometry_range(spec),
+            appearance=appearance_of(spec),
+            contract=self.contract,
+            generator=self.generator,
+        )
+
+    @property
+    def has_validation(self) -> bool:
+        """Return whether structures are held back."""
+        return len(self.validation) > 0
+
+    def build(self) -> nn.Module:
+        """Return the network before its first step."""
+        network = build(self.architecture, len(self.classes), **self.options)
+        if isinstance(network, SectorNet):
+            count, side, _ = network.templates.shape
+            groups = self.training.space_groups
+            weights = torch.tensor([1 / np.sum(groups == g) for g in groups])
+            network.templates.copy_(
+                cubic_templates(self.training.patterns, weights, count, side, self.contract)
+            )
+        return network
+
+    def draw(self, count: int) -> Batch:
+        """Return a batch of ``count`` patterns."""
+        return self._batches.draw(count)
+
+    def forward(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Return logits, and the loss of telling the planes of lines apart."""
+        inputs = batch.inputs.contiguous(memory_format=torch.channels_last)
+        none = torch.zeros((), device=inputs.device)
+        if isinstance(network, SectorNet):
+            with torch.no_grad():
+                centers, matrices = as_if_indexed(
+                    batch.geometry, batch.rotations, self.spec.indexing, self.generator
+                )
+                folded = network.fold(inputs, centers, matrices)
+            return network.read(folded), none
+        if not isinstance(network, BandNet) or not self.spec.schedule.plane_weight:
+            return network(inputs), none
+        logits, planes = network.with_planes(inputs)
+        angle, distance = network.plane_lines(*planes.shape[2:])
+        target = sector_planes(batch.geometry, batch.rotations, angle, distance)
+        return logits, functional.smooth_l1_loss(planes.float(), target)
+
+    def held_out(self, network: nn.Module, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return logits and labels of the structures held back, standard condition."""
+        generator = torch.Generator(self.generator.device).manual_seed(seed)
+        indices = torch.arange(len(self.validation)).repeat_interleave(per_structure)
+        groups = self.validation.space_groups
+        labels = torch.tensor([self.classes.index(int(groups[i])) for i in indices])
+        logits = []
+        with torch.inference_mode():
+            for part in indices.split(256):
+                batch = condition_batch(self.validation, part, "standard", self.contract, generator)
+                found = (
+                    network(batch.inputs, batch.geometry.pattern_center)
+                    if isinstance(network, SectorNet)
+                    else network(batch.inputs)
+                )
+                logits.append(found.float().cpu())
+        return torch.cat(logits), labels
+
+    def facts(self) -> dict[str, Any]:
+        """Return how many structures were trained on, and which were held back."""
+        return {
+            "spec": self.spec.model_dump(mode="json", exclude={"masters", "validation"}),
+            "structures": len(self.training),
+            "structures_per_class": {
+                str(c): int((self.training.space_groups == c).sum()) for c in self.classes
+            },
+            "held_out": [
+                {"name": r.name, "space_group": r.space_group, "prototype": r.prototype}
+                for r in self.validation.records
+            ],
+        }

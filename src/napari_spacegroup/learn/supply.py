@@ -1,0 +1,120 @@
+"""What the training loop asks of a technique, so that one loop serves all.
+
+A supply makes batches, knows what the network must be told besides its input, and holds
+structures back for validation. :func:`supply_of` picks the one that a spec asks for.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ..config import BaseTrainSpec, TrainSpec
+from ..errors import ModelError
+from ..imaging import AnyContract
+
+
+class LabelledBatch(Protocol):
+    """Some patterns and which class each is."""
+
+    @property
+    def labels(self) -> Tensor:
+        """Index of the class, shape ``(n,)``."""
+        ...
+
+
+class Supply(Protocol):
+    """Training patterns of one technique."""
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Space groups, in output order."""
+        ...
+
+    @property
+    def contract(self) -> AnyContract:
+        """What the network expects of a pattern; goes on the card."""
+        ...
+
+    @property
+    def architecture(self) -> str:
+        """Key of the network."""
+        ...
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of its constructor."""
+        ...
+
+    @property
+    def generator(self) -> torch.Generator:
+        """Source of the random numbers of training; its state goes into checkpoints."""
+        ...
+
+    @property
+    def has_validation(self) -> bool:
+        """Whether structures are held back."""
+        ...
+
+    def build(self) -> nn.Module:
+        """Return the network before its first step, on the CPU."""
+        ...
+
+    def draw(self, count: int) -> LabelledBatch:
+        """Return a batch of ``count`` fresh patterns, on the generator's device."""
+        ...
+
+    def forward(self, network: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
+        """Return logits ``(n, class)`` of a batch that :meth:`draw` made, and a second loss.
+
+        The second loss is that of an auxiliary task, 0 where there is none.
+        """
+        ...
+
+    def held_out(self, network: nn.Module, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return logits and labels of structures held back, standard condition, on the CPU.
+
+        Parameters
+        ----------
+        network
+            In evaluation mode.
+        per_structure
+            Patterns of each.
+        seed
+            The same one gives the same patterns.
+        """
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the card says of the structures, as JSON can hold it."""
+        ...
+
+
+def supply_of(spec: BaseTrainSpec, device: torch.device, held: Any = None) -> Supply:
+    """Return the supply that a training spec asks for.
+
+    Parameters
+    ----------
+    spec
+        Of any technique.
+    device
+        Where batches are made.
+    held
+        What to train on where it is in memory already, such as a
+        :class:`~.masterset.MasterSet`; None reads what the spec names.
+
+    Raises
+    ------
+    ModelError
+        If a class has no structure, or the technique can't be trained.
+    """
+    if isinstance(spec, TrainSpec):
+        from .ebsd import EbsdSupply
+
+        return EbsdSupply(spec, device, held)
+    raise ModelError(
+        f"no training for the technique {spec.technique!r}; give a spec that "
+        "read_train_spec can read"
+    )
