@@ -136,6 +136,12 @@ def hidden_shares(record: Record) -> list[float] | None:
 
     Electron scattering factors, d > 0.8 Å, B = 0.5 Å². None for an element without a table.
     """
+    shares = hidden_by_lattice(record)
+    return None if shares is None else list(shares.values())
+
+
+def hidden_by_lattice(record: Record) -> dict[str, float] | None:
+    """Return :func:`hidden_shares` by the name of the lattice (and *diamond*)."""
     edge = record["lattice"][0]
     reach = min(int(edge / 0.8) + 1, 14)
     line = np.arange(-reach, reach + 1)
@@ -172,7 +178,8 @@ def hidden_shares(record: Record) -> list[float] | None:
         allowed["diamond"] = face & ~(half & (hkl.sum(1) % 4 != 0))
     own = {225: "F", 227: "F", 229: "I", 230: "I"}.get(record["sg"])
     allowed.pop(own or "", None)
-    return [float(1 - intensity[a].sum() / intensity.sum()) for a in allowed.values()]
+    whole = intensity.sum()
+    return {name: float(1 - intensity[a].sum() / whole) for name, a in allowed.items()}
 
 
 def relative_of(element: str, rng: random.Random) -> str:

@@ -3,6 +3,7 @@
 Imports numpy and gemmi alone; orix, diffpy and spglib are loaded by the functions that need them.
 """
 
+from .averaging import Parent, averaged, cubic_parents, space_group_of
 from .cif import read_cif
 from .levels import LEVELS, aggregate, level_index, level_name, level_names, members
 from .library import library, library_phase
@@ -15,10 +16,13 @@ __all__ = [
     "DEFAULT_B_ISO",
     "LEVELS",
     "AtomSite",
+    "Parent",
     "Phase",
     "SyntheticLimits",
     "WyckoffPosition",
     "aggregate",
+    "averaged",
+    "cubic_parents",
     "fundamental_zone_orientations",
     "level_index",
     "level_name",
@@ -29,6 +33,7 @@ __all__ = [
     "random_orientations",
     "read_cif",
     "rotation_matrices",
+    "space_group_of",
     "synthetic_phase",
     "synthetic_phases",
     "wyckoff_positions",
