@@ -9,7 +9,7 @@ fairest rival for the question whether noise hides the difference.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,12 +94,12 @@ def averaged(phase: Phase, generators: tuple[Translation, ...]) -> Phase:
         already.
     """
     shifts = _closed(generators)
-    before, after = _Mixture(phase.structure_matrix), _Mixture(phase.structure_matrix)
-    for site in phase.sites:
-        point = np.array(site.position)
-        before.add(point, site.element, site.occupancy, site.b_iso)
-        for shift in shifts:
-            after.add(point + shift, site.element, site.occupancy / len(shifts), site.b_iso)
+    points = np.array([site.position for site in phase.sites])
+    images = (points[:, None] + shifts[None]).reshape(-1, 3)
+    share = 1 / len(shifts)
+    before = _Mixture.of(phase, points, phase.sites, 1.0)
+    spread = [site for site in phase.sites for _ in shifts]
+    after = _Mixture.of(phase, images, spread, share)
     if len(before.places) == len(after.places) and before.kinds == after.kinds:
         return phase
     return replace(phase, name=f"{phase.name} averaged", sites=tuple(after.sites()))
@@ -115,11 +115,10 @@ def space_group_of(phase: Phase) -> int:
     """
     import spglib
 
-    mixture = _Mixture(phase.structure_matrix)
-    for site in phase.sites:
-        mixture.add(np.array(site.position), site.element, site.occupancy, site.b_iso)
+    points = np.array([site.position for site in phase.sites])
+    mixture = _Mixture.of(phase, points, phase.sites, 1.0)
     numbers = [sorted(set(mixture.kinds)).index(kind) + 1 for kind in mixture.kinds]
-    cell = (phase.structure_matrix.T.tolist(), [p.tolist() for p in mixture.places], numbers)
+    cell = (phase.structure_matrix.T.tolist(), mixture.places.tolist(), numbers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         found = spglib.get_symmetry_dataset(cell, symprec=SAME_PLACE)
@@ -128,45 +127,54 @@ def space_group_of(phase: Phase) -> int:
     return int(found.number)
 
 
+@dataclass(frozen=True, eq=False)
 class _Mixture:
-    """Places in a cell, and how much of which element stands on each."""
+    """Places in a cell, shape ``(n, 3)``, and how much of which element stands on each.
 
-    def __init__(self, matrix: NDArray[np.float64]) -> None:
-        self._matrix = matrix
-        self.places: list[NDArray[np.float64]] = []
-        self._parts: list[dict[str, tuple[float, float]]] = []
+    ``parts`` holds for each place and element the occupancy and the occupancy times B.
+    """
 
-    def add(self, point: NDArray[np.float64], element: str, occupancy: float, b_iso: float) -> None:
-        """Put some of an element on a place, or on the one that is there already."""
-        index = self._place(point % 1.0)
-        share, b_sum = self._parts[index].get(element, (0.0, 0.0))
-        self._parts[index][element] = (share + occupancy, b_sum + occupancy * b_iso)
+    places: NDArray[np.float64]
+    parts: list[dict[str, tuple[float, float]]]
+
+    @classmethod
+    def of(
+        cls, phase: Phase, points: NDArray[np.float64], sites: Sequence[AtomSite], share: float
+    ) -> _Mixture:
+        """Put a share of each site on its point; points on one place come together."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+        from scipy.spatial import cKDTree
+
+        # 1 - 1e-17 is 1, which lies outside the periodic box.
+        wrapped = np.where(points % 1.0 < 1.0 - 1e-9, points % 1.0, 0.0)
+        near = cKDTree(wrapped, boxsize=1.0).query_pairs(
+            SAME_PLACE / min(phase.lattice[:3]), output_type="ndarray"
+        )
+        size = (len(points), len(points))
+        graph = coo_array((np.ones(len(near)), (near[:, 0], near[:, 1])), size)
+        count, labels = connected_components(graph, directed=False)
+        _, first = np.unique(labels, return_index=True)
+        parts: list[dict[str, tuple[float, float]]] = [{} for _ in range(count)]
+        for place, site in zip(labels, sites, strict=True):
+            occupancy, b_sum = parts[place].get(site.element, (0.0, 0.0))
+            more = share * site.occupancy
+            parts[place][site.element] = (occupancy + more, b_sum + more * site.b_iso)
+        return cls(wrapped[first], parts)
 
     @property
     def kinds(self) -> list[tuple[tuple[str, float], ...]]:
         """Return what stands on each place, so that equal places compare equal."""
         return [
             tuple(sorted((element, round(share, 4)) for element, (share, _) in parts.items()))
-            for parts in self._parts
+            for parts in self.parts
         ]
 
     def sites(self) -> Iterator[AtomSite]:
         """Give one site for each element of each place."""
-        for place, parts in zip(self.places, self._parts, strict=True):
-            x, y, z = (float(value) for value in place)
+        for (x, y, z), parts in zip(self.places.tolist(), self.parts, strict=True):
             for element, (share, b_sum) in parts.items():
                 yield AtomSite(element, (x, y, z), min(share, 1.0), b_sum / share)
-
-    def _place(self, point: NDArray[np.float64]) -> int:
-        if self.places:
-            apart = (np.array(self.places) - point + 0.5) % 1.0 - 0.5
-            distance = np.linalg.norm(apart @ self._matrix.T, axis=1)
-            index = int(distance.argmin())
-            if distance[index] < SAME_PLACE:
-                return index
-        self.places.append(point)
-        self._parts.append({})
-        return len(self.places) - 1
 
 
 def _closed(generators: tuple[Translation, ...]) -> NDArray[np.float64]:

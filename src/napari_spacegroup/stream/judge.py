@@ -102,11 +102,13 @@ def are_random(patterns: NDArray[np.generic]) -> NDArray[np.bool_]:
     raw = np.ascontiguousarray(patterns).reshape(count, -1).view(np.uint8)
     if raw.shape[1] < RANDOM_LEAST_BYTES:
         return random
-    # A cheap sieve first: the mean and spread of 512 bytes.
-    sample = raw[:, :: raw.shape[1] // RANDOM_LEAST_BYTES].astype(np.float32)
-    error = 6 * 73.9 / np.sqrt(sample.shape[1])
-    sieve = (np.abs(sample.mean(axis=1) - 127.5) < error) & (np.abs(sample.std(axis=1) - 73.9) < 15)
-    for i in np.flatnonzero(sieve):
+    # A cheap sieve first, all patterns at once: the upper four bits of some 512 bytes.
+    sample = raw[:, :: raw.shape[1] // RANDOM_LEAST_BYTES] >> 4
+    bins = sample + 16 * np.arange(count, dtype=np.int64)[:, None]
+    counts = np.bincount(bins.ravel(), minlength=16 * count).reshape(count, 16)
+    expected = sample.shape[1] / 16
+    chi_squared = ((counts - expected) ** 2).sum(axis=1) / expected
+    for i in np.flatnonzero(chi_squared < 15 + 6 * math.sqrt(2 * 15)):
         random[i] = _has_flat_histogram(raw[i]) and not _has_neighbours(patterns[i])
     return random
 
