@@ -78,6 +78,8 @@ def latency(folder: Path, *, is_quick: bool) -> list[Row]:
     if found is None:
         shown = [no_display(name, ONE) for name in names]
         return [*shown, no_display(f"{STALLS} with a small network", ONE)]
+    bare = in_window("undrawn", folder, is_quick=is_quick) or {}
+    undrawn = f"without a window {bare['median']:.3f} s, 99th percentile {bare['p99']:.3f} s"
     median, latest = found["median"], found["p99"]
     told = found["told"] or (float("nan"), float("nan"))
     where = (
@@ -89,7 +91,7 @@ def latency(folder: Path, *, is_quick: bool) -> list[Row]:
         f"without drawing; labels of {found['classes']} classes as classify gives them"
     )
     return [
-        Row(names[0], median / MEDIAN, ONE, f"{median:.3f} s, {where}"),
+        Row(names[0], median / MEDIAN, ONE, f"{median:.3f} s, {where}; {undrawn}"),
         Row(names[1], latest / LATEST, ONE, f"{latest:.3f} s, {check}"),
         stall_row("with a small network", found),
     ]

@@ -139,6 +139,35 @@ def latency(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]
     return facts
 
 
+def undrawn(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]:  # noqa: ARG001
+    """Measure :func:`latency` to the arrival in this process, with no window at all."""
+    import napari_spacegroup as nsg
+    from napari_spacegroup.infer import PixelStatus
+    from napari_spacegroup.jobs import Partial
+    from napari_spacegroup.jobs.dask_executor import DaskExecutor
+    from napari_spacegroup.workflows.follow_scan import follow_on
+    from napari_spacegroup.workflows.live_status import LiveStatus
+
+    model = nsg.load_model(save_small_model(folder / "models" / "small"))
+    shape, path = (30, 100) if is_quick else (120, 100), folder / "scan.up2"
+    count = shape[0] * shape[1]
+    size, arrived = SizeProbe(path, HEADER + count * RECORD), np.full(count, np.inf)
+    executor, microscope = DaskExecutor(), None
+    for event in follow_on(executor, path, model, out=Path(f"{path}.map.h5")):
+        if isinstance(event, LiveStatus) and microscope is None:
+            microscope = start_microscope(folder, path, shape, FAST)
+        if isinstance(event, Partial):
+            part = arrived[event.start : event.start + len(event.status)]
+            known = event.status != PixelStatus.PENDING
+            part[known] = np.minimum(part[known], time.monotonic())
+    executor.close()
+    late = arrived - size.written(count, RECORD)
+    if microscope is None or not np.isfinite(late).all():
+        raise RuntimeError(f"{int((~np.isfinite(late)).sum())} pixels never arrived")
+    median, latest = (float(v) for v in np.percentile(late, (50, 99)))
+    return {"median": median, "p99": latest, "microscope": report_of(microscope)}
+
+
 def throughput(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]:
     """Measure live patterns per second, file to drawn map, against the bare forward pass."""
     shape = (16, 32) if is_quick else (48, 64)
@@ -237,7 +266,9 @@ def save_small_model(folder: Path) -> Path:
 
 def main() -> None:
     """Measure one thing."""
-    measurements = {"latency": latency, "throughput": throughput, "training": training}
+    measurements = {
+        "latency": latency, "undrawn": undrawn, "throughput": throughput, "training": training,
+    }  # fmt: skip
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("name", choices=sorted(measurements))
     parser.add_argument("folder", type=Path)

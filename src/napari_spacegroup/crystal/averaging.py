@@ -117,7 +117,9 @@ def space_group_of(phase: Phase) -> int:
 
     points = np.array([site.position for site in phase.sites])
     mixture = _Mixture.of(phase, points, phase.sites, 1.0)
-    numbers = [sorted(set(mixture.kinds)).index(kind) + 1 for kind in mixture.kinds]
+    kinds = mixture.kinds
+    number_of = {kind: number for number, kind in enumerate(sorted(set(kinds)), start=1)}
+    numbers = [number_of[kind] for kind in kinds]
     cell = (phase.structure_matrix.T.tolist(), mixture.places.tolist(), numbers)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
