@@ -258,8 +258,8 @@ def observer(report: dict[str, Any]) -> list[str]:
         "",
         *table(["structure", "groups", "hidden share", "d'", "bound", "network"], rows),
         "Nobody can tell two crystals apart in more than a tenth of all cases where the share of "
-        f"intensity that the parent forbids is below {report['hidden_share_limit']:.2%}. Structures "
-        "of the set below it (at most five of a prototype):",
+        f"intensity that the parent forbids is below {report['hidden_share_limit']:.2%}. "
+        "Structures of the set below it (at most five of a prototype):",
         "",
         *table(["group, as", "structures", "below the limit"], groups),
     ]
