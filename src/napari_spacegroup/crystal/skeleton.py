@@ -314,6 +314,7 @@ def _centring_vectors(space_group: int) -> NDArray[np.float64]:
 @cache
 def _neighbours(space_group: int) -> NDArray[np.float64]:
     """Return lattice steps that can bring an atom nearer than rounding does."""
+    spans: tuple[tuple[int, ...], ...]
     if space_group <= 2:
         spans = ((-1, 0, 1),) * 3
     elif space_group <= 15:

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import Any, Literal
 
 import gemmi
 import numpy as np
@@ -44,7 +44,7 @@ class Lines:
     q
         ``2π/d`` [1/Å], shape ``(n,)``.
     xray, neutron
-        Multiplicity times \\|F\\|² of the conventional cell over its volume squared
+        Multiplicity times F² of the conventional cell over its volume squared
         [electrons² or fm², /Å⁶], shape ``(n,)``; zero where it was not asked for.
     cosines
         Squared cosine of the angle between the planes of a family and the preferred axis,
@@ -71,9 +71,9 @@ def xray_form_factor(number: int, s_squared: NDArray[np.float64]) -> NDArray[np.
     International Tables for Crystallography (1992), C, table 6.1.1.4.
     """
     coefficients = _xray_coefficients(number)
-    found: NDArray[np.float64] = coefficients[8] + np.exp(
-        -s_squared[..., None] * coefficients[4:8]
-    ) @ coefficients[:4]
+    found: NDArray[np.float64] = (
+        coefficients[8] + np.exp(-s_squared[..., None] * coefficients[4:8]) @ coefficients[:4]
+    )
     return found
 
 
@@ -194,9 +194,9 @@ def _lines(
 
 def _texture(
     images: NDArray[np.int8],
-    reciprocal: NDArray[np.float64],
+    reciprocal: NDArray[Any],
     axis: NDArray[np.float64],
-    squared: NDArray[np.float64],
+    squared: NDArray[Any],
 ) -> NDArray[np.float32]:
     """Return squared cosines between families and an axis, shape ``(n, TEXTURE_COLUMNS)``."""
     direction = reciprocal @ axis / math.sqrt(axis @ reciprocal @ axis)
@@ -233,18 +233,14 @@ class _Families:
     def of(cls, space_group: int, hall: str) -> _Families:
         return _families(space_group, hall)
 
-    def up_to(
-        self, largest: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
+    def up_to(self, largest: int) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
         """Return one plane of each family, how many it has, and its images but for sign."""
         size = next(s for s in (6, 9, 13, 18, 24, 32, LARGEST_INDEX) if s >= largest)
         if size not in self._known:
             self._known[size] = self._list(size)
         return self._known[size]
 
-    def _list(
-        self, size: int
-    ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
+    def _list(self, size: int) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int8]]:
         span = np.arange(-size, size + 1)
         grid = np.stack(np.meshgrid(np.arange(size + 1), span, span, indexing="ij"), -1)
         planes = grid.reshape(-1, 3)
@@ -275,5 +271,4 @@ def _xray_coefficients(number: int) -> NDArray[np.float64]:
 
 @cache
 def _neutron(number: int) -> float:
-    table = gemmi.Element(number).neutron92
-    return float(table.calculate_sf(0)) if table is not None else 0.0
+    return float(gemmi.Element(number).neutron92.calculate_sf(0))

@@ -133,12 +133,16 @@ class LineSet:
         """Return several sets as one; records are kept if all have them."""
         shifts = np.concatenate([[0], np.cumsum([len(s.q) for s in sets])[:-1]])
         has_records = all(s.records for s in sets)
-        return cls(
-            *(np.concatenate([getattr(s, name) for s in sets]) for name in _ARRAYS[:4]),
-            np.concatenate([s.ends + shift for s, shift in zip(sets, shifts, strict=True)]),
-            np.concatenate([s.space_groups for s in sets]),
-            tuple(r for s in sets for r in s.records) if has_records else (),
+        arrays: dict[str, Any] = {
+            name: np.concatenate([getattr(s, name) for s in sets])
+            for name in _ARRAYS
+            if name != "ends"
+        }
+        arrays["ends"] = np.concatenate(
+            [s.ends + shift for s, shift in zip(sets, shifts, strict=True)]
         )
+        return cls(records=tuple(r for s in sets for r in s.records) if has_records else (),
+                   **arrays)  # fmt: skip
 
     def save(self, file: str | Path | IO[bytes]) -> None:
         """Write the set as ``.npz``."""
@@ -166,12 +170,12 @@ class LineSet:
             try:
                 with np.load(path) as content:
                     rows = json.loads(str(content["records"]))
-                    arrays = [content[name] for name in _ARRAYS]
+                    arrays: dict[str, Any] = {name: content[name] for name in _ARRAYS}
             except (OSError, ValueError, KeyError, EOFError) as error:
                 raise ScanError(
                     f"{path} is no set of powder lines ({error}); make it with LineSet.save"
                 ) from error
-            sets.append(cls(*arrays, tuple(LineRecord(*row) for row in rows)))
+            sets.append(cls(records=tuple(LineRecord(*row) for row in rows), **arrays))
         return sets[0] if len(sets) == 1 else cls.joined(sets)
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..imaging import ProfileContract
@@ -88,7 +89,7 @@ class DeviceLines:
     """
 
     def __init__(self, lines: LineSet, radiation: str, device: torch.device) -> None:
-        def tensor(array: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+        def tensor(array: NDArray[Any]) -> Tensor:
             return torch.as_tensor(array, device=device)
 
         strength = lines.xray if radiation == "xray" else lines.neutron
@@ -200,7 +201,7 @@ def _draw(
     size = contract.points
     least = 0.0
     for most, half in WINDOWS:
-        here = ((points > least) & (points <= most) & (index > -half) & (index < size + half))
+        here = (points > least) & (points <= most) & (index > -half) & (index < size + half)
         part = here.nonzero()[:, 0]
         least = most
         if not len(part):
@@ -224,9 +225,7 @@ def _pseudo_voigt(apart: Tensor, share: Tensor) -> Tensor:
     return gauss.addcdiv_(share * (2 / math.pi), squared.mul_(4).add_(1))
 
 
-def _widths(
-    theta: Tensor, conditions: ProfileConditions, owner: Tensor
-) -> tuple[Tensor, Tensor]:
+def _widths(theta: Tensor, conditions: ProfileConditions, owner: Tensor) -> tuple[Tensor, Tensor]:
     """Return FWHM [degrees] and Lorentzian share of lines.
 
     References
