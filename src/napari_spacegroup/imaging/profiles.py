@@ -190,7 +190,7 @@ def prepare_profiles(
     if axis is None:
         raise ModelError(
             "a powder profile needs its axis; read it with napari_spacegroup.read, or build the "
-            "scan with PatternScan.from_profiles(values, two_theta=..., wavelength=...)"
+            "scan with patterns.from_profiles(values, two_theta=..., wavelength=...)"
         )
     if patterns.ndim != 3 or patterns.shape[1] != 1 or patterns.shape[2] != len(axis.values):
         raise ModelError(
