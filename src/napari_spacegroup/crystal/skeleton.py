@@ -24,7 +24,7 @@ from .synthetic import (
     CONTACT_SPREAD,
     PACKING,
     SyntheticLimits,
-    _elements,
+    _known_elements,
     _lattice_of,
     _radius,
     is_of_its_group,
@@ -196,8 +196,8 @@ def draw_crystals(
         Crystals at most; so many are dropped at random.
     """
     group = skeleton.space_group
-    elements = _elements(rng, max(skeleton.species) + 1)
-    names = [elements[s % len(elements)] for s in skeleton.species]
+    elements = _distinct_elements(rng, max(skeleton.species) + 1)
+    names = [elements[s] for s in skeleton.species]
     rotations, shifts = _operations(group)
     positions = wyckoff_positions(group)
     free = rng.random((CANDIDATES, len(names), 3))
@@ -227,6 +227,17 @@ def draw_crystals(
         metric = metrics[index] * factor[index] ** 2
         found.append(Crystal(group, metric, numbers, places[index] % 1.0, b_iso))
     return found
+
+
+def _distinct_elements(rng: np.random.Generator, count: int) -> list[str]:
+    """Draw so many different elements: like ones could make the crystal more symmetric."""
+    metals, others = _known_elements()
+    is_compound = count > 1 and rng.random() > 0.4
+    anions = int(rng.integers(1, min(count, 2) + 1)) if is_compound else 0
+    anions = min(anions, count - 1)
+    found = list(rng.choice(metals, count - anions, replace=False))
+    found += list(rng.choice(others, anions, replace=False))
+    return [str(found[k]) for k in rng.permutation(count)]
 
 
 def _draw_skeleton(
