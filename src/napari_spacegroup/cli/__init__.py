@@ -83,6 +83,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="shares per class")
     _add_running(verb)
     _add_view(verb)
+    _add_profile(verb)
     _add_scheduler(verb)
     verb.set_defaults(run=verbs.classify)
 
@@ -112,6 +113,7 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--seed", type=int, metavar="N", help="of all random numbers (default: 0)")
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="the whole report")
     _add_running(verb)
+    _add_profile(verb)
     verb.set_defaults(run=verbs.evaluate)
 
     verb = choices.add_parser("explain", help="pattern + model -> what decided, as a picture")
@@ -182,6 +184,18 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     verb.add_argument(
         "--anew", action="store_true", help="throw an unfinished map away instead of going on"
+    )
+
+
+def _add_profile(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument(
+        "--wavelength", type=float, metavar="Å", help="of a powder profile whose file does not say"
+    )
+    verb.add_argument(
+        "--radiation", choices=("xray", "neutron"), help="that a powder profile was measured with"
+    )
+    verb.add_argument(
+        "--difc", type=float, metavar="µs", help="time of flight of 1 Å, for a profile over time"
     )
 
 

@@ -7,6 +7,7 @@ import contextlib
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .shown import ProgressLine, check_output, print_accuracy, print_summary, say, write_json
@@ -61,7 +62,7 @@ def classify(options: argparse.Namespace) -> int:
 
     with ProgressLine() as line:
         result = workflows.classify(
-            options.scan,
+            _opened(options.scan, options),
             spec.model,
             device=spec.device,
             batch_size=spec.batch_size,
@@ -127,6 +128,16 @@ def _extras(spec: ClassifySpec, options: argparse.Namespace) -> dict[str, Any]:
     """Return what is passed on only where somebody asked for it."""
     extras = given(pattern_center=spec.pattern_center, like=spec.like)
     return {**extras, "anew": True} if options.anew else extras
+
+
+def _opened(path: Path, options: argparse.Namespace) -> Any:
+    """Return a scan, read with what was said of its profiles; else the path as it is."""
+    told = given(wavelength=options.wavelength, radiation=options.radiation, difc=options.difc)
+    if not told:
+        return path
+    from ..patterns.read import read
+
+    return read(path, **told)
 
 
 def _place(options: argparse.Namespace) -> dict[str, Any]:
@@ -200,7 +211,7 @@ def evaluate(options: argparse.Namespace) -> int:
         report = workflows.evaluate(
             spec.model,
             phases=spec.phases,
-            scan=spec.scan,
+            scan=None if spec.scan is None else _opened(spec.scan, options),
             truth=spec.truth,
             condition=spec.condition,
             patterns_per_phase=spec.patterns_per_phase,

@@ -12,6 +12,7 @@ from .explain import ExplainMethod, ExplainSpec
 from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
+from .powder import GridSpec, PowderTrainSpec, ProfileNetworkSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
 from .train import (
     BaseTrainSpec,
@@ -36,12 +37,15 @@ __all__ = [
     "ExplainSpec",
     "FaultSpec",
     "FollowSpec",
+    "GridSpec",
     "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",
     "MasterSpec",
     "MicroscopeSpec",
     "NetworkSpec",
+    "PowderTrainSpec",
+    "ProfileNetworkSpec",
     "Range",
     "ScheduleSpec",
     "SimulateSpec",

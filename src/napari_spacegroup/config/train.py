@@ -98,8 +98,9 @@ class ScheduleSpec(Spec):
     weight_decay: float = quantity(0.05, "1", "Decoupled weight decay of AdamW.", ge=0, le=1)
     warmup: float = quantity(0.03, "1", "Share of the steps with a rising rate.", ge=0, le=0.5)
     plane_weight: float = quantity(
-        2.0, "1", "Weight of the second task, the crystal plane of each line.", ge=0, le=100
-    )
+        2.0, "1", "Weight of the second task: for EBSD the crystal plane of each line, for "
+        "powder the coarser levels.", ge=0, le=100,
+    )  # fmt: skip
     label_smoothing: float = quantity(0.05, "1", "Share given to all classes.", ge=0, lt=0.5)
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         "auto", description="Arithmetic of the network; auto is mixed precision on a GPU."

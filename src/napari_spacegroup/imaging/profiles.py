@@ -190,7 +190,7 @@ def prepare_profiles(
     if axis is None:
         raise ModelError(
             "a powder profile needs its axis; read it with napari_spacegroup.read, or build the "
-            "scan with PatternScan.from_profiles(values, two_theta=..., wavelength=...)"
+            "scan with patterns.from_profiles(values, two_theta=..., wavelength=...)"
         )
     if patterns.ndim != 3 or patterns.shape[1] != 1 or patterns.shape[2] != len(axis.values):
         raise ModelError(
@@ -309,5 +309,11 @@ def _lower_envelope(values: Tensor, inside: Tensor, width: int) -> Tensor:
 
 
 def _box(values: Tensor, width: int) -> Tensor:
+    """Return running means, shape ``(n, 1, points)``; zeros lie beyond the ends."""
     half = width // 2
-    return functional.avg_pool1d(values, 2 * half + 1, 1, half, count_include_pad=True)
+    if width <= 8:
+        return functional.avg_pool1d(values, 2 * half + 1, 1, half, count_include_pad=True)
+    # Sums from the start: the cost does not grow with the width.
+    padded = functional.pad(values, (half + 1, half)).double().cumsum(-1)
+    found = (padded[..., 2 * half + 1 :] - padded[..., : -2 * half - 1]) / (2 * half + 1)
+    return found.to(values.dtype)

@@ -190,6 +190,8 @@ def predict_chunk(
     if view.center is not None:
         centers = view.center.of(start, start + len(status))
         options["pattern_center"] = centers if centers.ndim == 1 else centers[is_ok]
+    if view.axis is not None:
+        options["axis"] = view.axis
     answer = model.predict(
         patterns if is_ok.all() else patterns[is_ok],
         static_background=view.static_background,

@@ -23,6 +23,9 @@ from .spacegroup_map import SpaceGroupMap
 from .view import PatternView, note_view, restored_view, view_of_scan
 from .witness import ScanWitness
 
+COPPER = 1.54184
+"""Mean wavelength of Cu Kα [Å], Hölzer et al. (1997), weights 2 to 1."""
+
 BATCH_BYTES = 128 * 2**20
 """Largest batch as float32; large patterns come in smaller batches than asked for."""
 
@@ -119,10 +122,14 @@ def start_map(
         if journal.header is not None:
             stored = journal.header.view
             view = restored_view(stored, scan.static_background, scan.geometry, scan.pattern_shape)
+            view = replace(view, axis=scan.axis)
     if view is None:
         if isinstance(model, CenterFinder) and model.needs_pattern_center:
             yield Log("Looking at the pattern center")
         view = view_of_scan(scan, model, pattern_center=pattern_center, like=like)
+    view, remark = with_wavelength(view, model)
+    if remark:
+        yield Log(remark)
     note_view(result, view)
     if view.center is not None:
         yield Log(view.center.sentence())
@@ -144,6 +151,25 @@ def start_map(
             yield Log(f"{done} of {total} patterns were classified before; going on with the rest")
             yield Progress(done, total, "Classifying")
     return MapStart(result, view, size, is_todo, witness, done, total, journal, begun)
+
+
+def with_wavelength(view: PatternView, model: Classifier) -> tuple[PatternView, str]:
+    """Return a view whose profiles have a wavelength, and what a person should know of it.
+
+    Most files of columns do not say it, and most of them were measured with copper: that is
+    assumed for X-rays, and said. For neutrons there is no usual wavelength.
+    """
+    axis = view.axis
+    contract = getattr(model.card, "input", None)
+    if axis is None or axis.kind != "two_theta" or axis.wavelength is not None:
+        return view, ""
+    if getattr(contract, "radiation", "") != "xray" or axis.radiation == "neutron":
+        return view, ""
+    remark = (
+        f"The wavelength is not given; Cu Kα ({COPPER:g} Å) is assumed. Give it if it was another "
+        "one: read(path, wavelength=...), or --wavelength"
+    )
+    return replace(view, axis=replace(axis, wavelength=COPPER)), remark
 
 
 def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:

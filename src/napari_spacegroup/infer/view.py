@@ -11,7 +11,7 @@ import base64
 import binascii
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from .pixel_status import PixelStatus, pattern_status
 from .provenance import as_plain
 
 if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
     from ..patterns.scan import PatternScan
     from .classifier import Classifier
     from .spacegroup_map import SpaceGroupMap
@@ -47,11 +48,14 @@ class PatternView:
         True inside the screen, shape ``(detector_y, detector_x)``; None for all of it.
     center
         Pattern centers; None for a model that does without.
+    axis
+        What the columns of powder profiles stand for; None for pictures.
     """
 
     static_background: NDArray[Any] | None = None
     mask: NDArray[np.bool_] | None = None
     center: ScanCenter | None = None
+    axis: ProfileAxis | None = None
 
     def without_rim(self, patterns: NDArray[Any]) -> NDArray[Any]:
         """Return patterns with 0 where NaN outside the screen would spread into the picture."""
@@ -75,7 +79,11 @@ class PatternView:
         return {
             "mask": None if self.mask is None else _pack(self.mask),
             "pattern_center": stored,
-        }
+            "axis": None if self.axis is None else {
+                "kind": self.axis.kind, "wavelength": self.axis.wavelength,
+                "radiation": self.axis.radiation,
+            },
+        }  # fmt: skip
 
 
 def view_of_scan(
@@ -104,14 +112,15 @@ def view_of_scan(
         If ``like`` does not fit the scan.
     """
     if like is not None:
-        return restored_view(like, scan.static_background, scan.geometry, scan.pattern_shape)
+        found = restored_view(like, scan.static_background, scan.geometry, scan.pattern_shape)
+        return replace(found, axis=scan.axis)
     center = None
     if isinstance(model, CenterFinder) and model.needs_pattern_center:
         if pattern_center is not None:
             center = given_center(pattern_center)
         else:
             center = scan_center(scan, model, model.card.sha256)
-    return PatternView(scan.static_background, scan.mask, center)
+    return PatternView(scan.static_background, scan.mask, center, scan.axis)
 
 
 def view_of_first(

@@ -26,6 +26,7 @@ from ..errors import ModelError
 from ..jobs.cancel import CancelToken
 from ..models import Model, ModelCard
 from .checkpoint import TrainState, load_checkpoint, save_checkpoint
+from .masterset import MasterSet
 from .metrics import fit_temperature
 from .setup import start_from
 from .supply import supply_of
@@ -103,7 +104,8 @@ def train_events(
     *,
     resume: bool = False,
     cancel: CancelToken | None = None,
-    masters: Any = None,
+    masters: MasterSet | None = None,
+    held: Any = None,
     report_every: int = 50,
 ) -> Iterator[TrainEvent]:
     """Train a network and save it as a model.
@@ -119,8 +121,9 @@ def train_events(
     cancel
         Ends training after the present batch; what is learnt by then is saved.
     masters
-        What to train on where it is in memory already, instead of what the spec names; for
-        EBSD a :class:`~.masterset.MasterSet`.
+        Master patterns already in memory, instead of those that the spec names.
+    held
+        The same for other techniques; for powder a :class:`~..simulate.lineset.LineSet`.
     report_every
         Steps between two :class:`TrainStep` events.
 
@@ -134,7 +137,7 @@ def train_events(
     ModelError
         If a class has no structure, or the checkpoint belongs to another network.
     """
-    session = _Session(spec, Path(out), masters, resume)
+    session = _Session(spec, Path(out), masters if held is None else held, resume)
     yield from session.run(cancel or CancelToken(), report_every)
 
 

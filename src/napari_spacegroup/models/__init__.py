@@ -4,7 +4,9 @@ from .architectures import architecture_names, build
 from .bandnet import BandNet
 from .card import ModelCard
 from .model import Model, read_model
+from .papers import LollaResNet, ParkNet
 from .pattern_center import FoundCenter
+from .profilenet import ProfileNet
 from .resnet import ResNet
 from .sectornet import SectorNet
 from .zoo import check_model, find_model, list_models, load_model, model_folders, show_model
@@ -12,8 +14,11 @@ from .zoo import check_model, find_model, list_models, load_model, model_folders
 __all__ = [
     "BandNet",
     "FoundCenter",
+    "LollaResNet",
     "Model",
     "ModelCard",
+    "ParkNet",
+    "ProfileNet",
     "ResNet",
     "SectorNet",
     "architecture_names",

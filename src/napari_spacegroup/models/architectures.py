@@ -9,13 +9,23 @@ from torch import nn
 
 from ..errors import ModelError
 from .bandnet import BandNet
+from .papers import LollaResNet, ParkNet
+from .profilenet import ProfileNet
 from .resnet import LAYERS, ResNet
 from .sectornet import SectorNet
+
+_MAKERS: dict[str, Callable[..., nn.Module]] = {
+    "bandnet": BandNet,
+    "lolla_resnet18": LollaResNet,
+    "park_cnn": ParkNet,
+    "profilenet": ProfileNet,
+    "sectornet": SectorNet,
+}
 
 
 def architecture_names() -> tuple[str, ...]:
     """Return the architectures that :func:`build` knows."""
-    return ("bandnet", "sectornet", *(f"resnet{depth}" for depth in LAYERS))
+    return (*_MAKERS, *(f"resnet{depth}" for depth in LAYERS))
 
 
 def build(architecture: str, classes: int, **options: Any) -> nn.Module:
@@ -35,7 +45,7 @@ def build(architecture: str, classes: int, **options: Any) -> nn.Module:
     ModelError
         If the architecture or an option is unknown.
     """
-    makers: dict[str, Callable[..., nn.Module]] = {"bandnet": BandNet, "sectornet": SectorNet}
+    makers = dict(_MAKERS)
     for depth in LAYERS:
         makers[f"resnet{depth}"] = lambda classes, depth=depth, **rest: ResNet(
             depth, classes, **rest

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ModelError
+from ..imaging import ProfileAxis, ProfileContract
 from .card import CARD_NAME, ModelCard
 from .model import Model, read_model
 
@@ -91,9 +92,10 @@ def check_model(name: str | Path) -> list[str]:
     """
     try:
         model = load_model(name)
-        rows, columns = model.card.input.shape
-        noise = np.random.default_rng(0).normal(size=(2, rows, columns)).astype(np.float32)
-        probabilities = model.predict(noise)
+        contract = model.card.input
+        noise = np.random.default_rng(0).normal(size=(2, *contract.shape)).astype(np.float32)
+        axis = ProfileAxis(contract.q(), "q") if isinstance(contract, ProfileContract) else None
+        probabilities = model.predict(noise, axis=axis)
     except ModelError as error:
         return [str(error)]
     problems = []

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .geometry import Geometry
     from .mask import detect_mask
     from .preprocess import InputContract, prepare
+    from .profiles import from_profiles
     from .scan import PatternScan
     from .source import PatternSource
 
@@ -26,6 +27,7 @@ _HOME = {
     "PatternScan": "scan",
     "PatternSource": "source",
     "detect_mask": "mask",
+    "from_profiles": "profiles",
     "prepare": "preprocess",
 }
 
@@ -36,6 +38,7 @@ __all__ = [
     "PatternScan",
     "PatternSource",
     "detect_mask",
+    "from_profiles",
     "prepare",
     "read",
 ]

@@ -30,6 +30,8 @@ class ReadOptions:
         Array in an ``.npz`` archive or dataset in a general HDF5 file.
     processed
         Whether to take Oxford's processed patterns where a file has both.
+    wavelength, radiation, axis, difc
+        Of powder profiles, see :func:`~.read.read`.
     """
 
     scan: str | int | None = None
@@ -38,6 +40,10 @@ class ReadOptions:
     setting_file: Path | None = None
     dataset: str | None = None
     processed: bool = True
+    wavelength: float | None = None
+    radiation: str | None = None
+    axis: str | None = None
+    difc: float | None = None
 
 
 @contextmanager

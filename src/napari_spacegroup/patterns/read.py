@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,6 +43,11 @@ READER_ERRORS = (
 
 HDF5_SUFFIXES = (".h5", ".hdf5", ".h5ebsd", ".h5oina", ".edaxh5", ".hdf")
 
+PROFILE_SUFFIXES = (
+    ".xy", ".xye", ".xys", ".csv", ".txt", ".gsa", ".gss", ".gsas", ".fxye", ".xrdml", ".cif",
+)  # fmt: skip
+"""Endings of files that hold powder profiles; ``.dat`` does where it is text."""
+
 FILE_SUFFIXES = (
     *HDF5_SUFFIXES,
     ".up1",
@@ -65,6 +70,7 @@ FILE_SUFFIXES = (
     ".npy",
     ".npz",
     ".zarr",
+    *PROFILE_SUFFIXES,
 )
 """Endings of the files that a file dialog should offer."""
 
@@ -83,12 +89,17 @@ def read(
     step: tuple[float, float] | None = None,
     step_unit: str | None = None,
     mask: NDArray[np.bool_] | str | None = "auto",
+    wavelength: float | None = None,
+    radiation: Literal["xray", "neutron"] | None = None,
+    axis: Literal["two_theta", "q", "d", "tof"] | None = None,
+    difc: float | None = None,
 ) -> PatternScan:
     """Open a scan lazily, with what the file knows about step, detector and background.
 
     Reads kikuchipy, EDAX, Bruker and Oxford HDF5, EDAX up1 and up2, Oxford ebsp, NORDIF
     dat, EMsoft patterns, hspy, zspy, blo, mib, tvips, dm3 and dm4, tif, folders of
-    images, npy, npz and zarr. All sizes are in array order, y first.
+    images, npy, npz and zarr; and powder profiles from columns of text (xy, xye, csv, dat),
+    xrdml, GSAS and the powder blocks of CIF. All sizes are in array order, y first.
 
     Parameters
     ----------
@@ -111,6 +122,14 @@ def read(
     mask
         Shape ``(detector_y, detector_x)``, True inside the screen; ``"auto"`` looks for
         a round screen in the static background and 24 patterns; None for none.
+    wavelength
+        Of powder profiles [Å], the mean of a doublet; overrides what the file says.
+    radiation
+        What was scattered, where a file of profiles does not say it.
+    axis
+        What its first column is; angles 2θ in degrees, or a time of flight beyond 180.
+    difc
+        Time of flight of 1 Å [µs], for the first column of such a file.
 
     Returns
     -------
@@ -137,6 +156,10 @@ def read(
         setting_file=None if setting_file is None else Path(setting_file),
         dataset=dataset,
         processed=processed,
+        wavelength=wavelength,
+        radiation=radiation,
+        axis=axis,
+        difc=difc,
     )
     reader = _reader_for(target)
     try:
@@ -183,6 +206,9 @@ def _reader_for(path: Path) -> Callable[[Path, ReadOptions], PatternScan]:
         raise ScanError(f"{path} is empty (0 bytes); need a saved scan. Copy it again.")
     if suffix in HDF5_SUFFIXES:
         return _read_hdf5
+    profile = _profile_reader(path)
+    if profile is not None:
+        return profile
     if suffix in (".up1", ".up2", ".ebsp", ".dat"):
         from . import binary
 
@@ -203,6 +229,21 @@ def _reader_for(path: Path) -> Callable[[Path, ReadOptions], PatternScan]:
     from .rosetta import read_rosetta
 
     return read_rosetta
+
+
+def _profile_reader(path: Path) -> Callable[[Path, ReadOptions], PatternScan] | None:
+    """Return the reader of a file of powder profiles, None for another file."""
+    suffix = path.suffix.lower()
+    if suffix not in PROFILE_SUFFIXES and suffix != ".dat":
+        return None
+    from . import profiles
+
+    if suffix == ".dat":
+        return profiles.read_text_profile if profiles.is_text_profile(path) else None
+    if suffix in profiles.GSAS_SUFFIXES:
+        return profiles.read_gsas
+    named = {".xrdml": profiles.read_xrdml, ".cif": profiles.read_powder_cif}
+    return named.get(suffix, profiles.read_text_profile)
 
 
 def _read_directory(path: Path, options: ReadOptions) -> PatternScan:

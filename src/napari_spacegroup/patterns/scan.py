@@ -12,7 +12,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import dask.array as da
 import numpy as np
@@ -32,6 +32,9 @@ from .source import (
     source_of,
 )
 
+if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
+
 logger = logging.getLogger(__name__)
 
 Technique = Literal["ebsd", "sad", "powder", "unknown"]
@@ -39,10 +42,7 @@ Technique = Literal["ebsd", "sad", "powder", "unknown"]
 
 @dataclass(frozen=True, eq=False)
 class PatternScan:
-    """Diffraction patterns on a scan grid.
-
-    Build one with :func:`napari_spacegroup.patterns.read`, :meth:`from_array` or
-    :meth:`from_source`.
+    """Diffraction patterns on a scan grid; see :func:`~.read.read` and :meth:`from_array`.
 
     Parameters
     ----------
@@ -65,8 +65,7 @@ class PatternScan:
     mask
         Shape ``(detector_y, detector_x)``, True inside the screen; None for all of it.
     metadata
-        What else the file says: ``reader``, ``voltage`` [kV], ``sample_tilt`` [degrees],
-        ``scan_names`` and so on.
+        What else the file says: ``reader``, ``voltage`` [kV], ``scan_names`` and so on.
     present
         Shape ``(scan_y, scan_x)``, False where the file does not hold the pattern yet
         or any more (an interrupted scan); None if all are there.
@@ -74,6 +73,8 @@ class PatternScan:
         Where batches are read; made from `data` if not given.
     navigation
         Overview image that the file brings along, shape ``(scan_y, scan_x)``.
+    axis
+        What the columns of powder profiles stand for; None for pictures.
 
     Raises
     ------
@@ -94,6 +95,7 @@ class PatternScan:
     present: NDArray[np.bool_] | None = None
     source: PatternSource | None = field(default=None, repr=False)
     navigation: NDArray[Any] | None = field(default=None, repr=False)
+    axis: ProfileAxis | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         """Check shapes and types; nothing is read."""
@@ -284,6 +286,8 @@ class PatternScan:
 
         Looks at the static background, else at 24 patterns spread over the scan.
         """
+        if self.axis is not None:
+            return None
         if self.static_background is not None:
             found = detect_mask(self.static_background)
             if found is not None:
@@ -324,6 +328,8 @@ class PatternScan:
         pattern; not every pattern, so it tells files apart but is no proof of integrity.
         """
         facts: list[Any] = [list(self.data.shape), str(self.dtype), self.metadata.get("crop")]
+        if self.axis is not None:
+            facts += [self.axis.kind, self.axis.wavelength, self.axis.values[[0, -1]].tolist()]
         if self.path is not None:
             facts.append(str(self.path.resolve()))
             if self.path.exists():

@@ -56,6 +56,10 @@ def score(answers: Answers, card: ModelCard) -> dict[str, Any]:
     right["equivalence_set"] = np.array(
         [int(t) in sets[int(c)] for t, c in zip(truth, chosen, strict=True)]
     )
+    # A class counts as among the five likeliest if fewer than five are likelier.
+    index = np.searchsorted(classes, truth).clip(0, len(classes) - 1)
+    own = np.where(classes[index] == truth, probabilities[np.arange(len(truth)), index], -1.0)
+    top_5 = (own >= 0) & ((probabilities > own[:, None]).sum(1) < 5)
     known = np.isin(truth, classes)
     names = np.array(answers.names)
     per_phase = {}
@@ -81,6 +85,7 @@ def score(answers: Answers, card: ModelCard) -> dict[str, Any]:
     }
     return {
         "accuracy": {key: float(right[key].mean()) for key in ("equivalence_set", *LEVELS)},
+        "top_5": float(top_5.mean()),
         "mean_set_size": float(np.mean([len(sets[int(c)]) for c in chosen])),
         "balanced_accuracy": balanced_accuracy(truth, hits),
         "ece": expected_calibration_error(confidence, hits),

@@ -15,6 +15,7 @@ from ..jobs import CancelToken, Done, Event
 from ..models import Model, load_model
 from .answers import Answers, score
 from .evaluate_ebsd import classify_set, evaluation_spec, simulate_set, simulated_ebsd
+from .evaluate_powder import simulated_powder
 from .provenance import provenance
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[[Event], None]
 
-SIMULATED = {"ebsd": simulated_ebsd}
+SIMULATED = {"ebsd": simulated_ebsd, "powder": simulated_powder}
 """By technique, what simulates patterns of phases and asks the model about them.
 
 Each takes model, phases, condition, patterns of each phase, seed, batch size, workers,
