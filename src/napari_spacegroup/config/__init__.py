@@ -13,6 +13,7 @@ from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
+from .spots import SpotRangeSpec, sad_condition
 from .train import (
     BaseTrainSpec,
     IndexingSpec,
@@ -22,6 +23,7 @@ from .train import (
     TrainSpec,
     read_train_spec,
 )
+from .train_spots import SpotNetworkSpec, SpotTrainSpec
 
 __all__ = [
     "BaseTrainSpec",
@@ -47,9 +49,13 @@ __all__ = [
     "SimulateSpec",
     "SimulatedMicroscopeSpec",
     "Spec",
+    "SpotNetworkSpec",
+    "SpotRangeSpec",
+    "SpotTrainSpec",
     "TrainSpec",
     "condition_names",
     "ebsd_condition",
     "quantity",
     "read_train_spec",
+    "sad_condition",
 ]

@@ -77,10 +77,11 @@ def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
     noise = _noise(detail, inside)
     column, row, height = _peaks(detail, noise)
     place, strength = _refined(detail, column, row, height)
+    strength = strength * _is_round(detail, column, row, height)
     center, symmetry = _center(place, strength, small)
     offset = place - center[:, None]
     offset = torch.stack([offset[..., 0], -offset[..., 1]], dim=-1)
-    is_beam = offset.norm(dim=-1) < 4.0
+    is_beam = offset.norm(dim=-1) < _beam_reach(small, center)[:, None]
     strength = torch.where(is_beam, torch.zeros_like(strength), strength)
     order = strength.argsort(dim=1, descending=True)[:, :SPOTS]
     strength = strength.gather(1, order)
@@ -197,6 +198,57 @@ def _refined(detail: Tensor, column: Tensor, row: Tensor, height: Tensor) -> tup
     return torch.stack([x, y], dim=-1), torch.where(height > 0, total, torch.zeros_like(total))
 
 
+def _inversion(coarse: Tensor) -> Tensor:
+    """Return how well the halo equals its own inversion through each point, the best 1.
+
+    The product of a picture with its inversion through c, summed up, is its convolution with
+    itself at 2c. A beam stop darkens one side and moves the best point little.
+    """
+    size = coarse.shape[-1]
+    bright = coarse.clamp(0, 1) ** 0.5
+    spectrum = torch.fft.rfft2(bright, s=(2 * size, 2 * size))
+    product = torch.fft.irfft2(spectrum**2, s=(2 * size, 2 * size))
+    # Entry k stands for a center at (k + 1) / 2 coarse pixels from the corner.
+    part = product[:, size // 2 - 1 : 3 * size // 2, size // 2 - 1 : 3 * size // 2]
+    part = part / part.flatten(1).amax(dim=1)[:, None, None].clamp_min(1e-9)
+    fine: Tensor = functional.interpolate(
+        part[:, None], (2 * size + 1, 2 * size + 1), mode="bilinear", align_corners=True
+    )[:, 0]
+    # Bins of the votes are whole pixels, whose centers lie half a pixel from the corner.
+    return 0.5 * (fine[:, :-1, :-1] + fine[:, 1:, 1:])
+
+
+def _is_round(detail: Tensor, column: Tensor, row: Tensor, height: Tensor) -> Tensor:
+    """Return whether a peak falls off to all sides, as no point of an edge or line does."""
+    flat, columns = detail.flatten(1), detail.shape[2]
+    lengthwise = torch.zeros_like(height)
+    for across, down in ((3, 0), (2, 2), (0, 3), (2, -2)):
+        ends = []
+        for sign in (1, -1):
+            x = (column + sign * across).clamp(0, columns - 1)
+            y = (row + sign * down).clamp(0, detail.shape[1] - 1)
+            ends.append(flat.gather(1, y * columns + x))
+        lengthwise = torch.maximum(lengthwise, torch.minimum(*ends))
+    return lengthwise < 0.65 * height
+
+
+def _beam_reach(small: Tensor, center: Tensor) -> Tensor:
+    """Return how far the direct beam and its flank reach from the center [pixel]."""
+    step = torch.arange(3.0, 30.0, 1.5, device=small.device)
+    angle = torch.arange(16, device=small.device) * (2 * torch.pi / 16)
+    x = center[:, :1, None] + step[:, None] * torch.cos(angle)
+    y = center[:, 1:, None] + step[:, None] * torch.sin(angle)
+    limit = WORKING_SIZE - 1
+    index = y.round().long().clamp(0, limit) * WORKING_SIZE + x.round().long().clamp(0, limit)
+    ring = small.flatten(1).gather(1, index.flatten(1)).reshape(*index.shape)
+    # The median over the ring: spots and a beam stop cover less than half of it.
+    profile = ring.median(dim=2).values
+    floor = profile[:, -1:]
+    is_bright = profile - floor > 0.4 * (profile[:, :1] - floor).clamp_min(0.15)
+    reach = step[is_bright.to(torch.int8).cumprod(dim=1).sum(dim=1).clamp_max(len(step) - 1)]
+    return (reach + 2.5).clamp_max(24.0)
+
+
 def _center(place: Tensor, strength: Tensor, small: Tensor) -> tuple[Tensor, Tensor]:
     """Return the point about which spots come in pairs, and how well they do.
 
@@ -227,7 +279,7 @@ def _center(place: Tensor, strength: Tensor, small: Tensor) -> tuple[Tensor, Ten
     glow = glow / glow.flatten(1).amax(dim=1)[:, None, None].clamp_min(1e-6)
     glow = functional.interpolate(glow[:, None], scale_factor=4, mode="bilinear")[:, 0]
     glow = glow[:, edge : edge + size, edge : edge + size]
-    score = share + 0.8 * glow.clamp_min(0) - 2.0 * distance
+    score = share + 0.4 * glow.clamp_min(0) + _inversion(coarse_glow[:, 0]) - 2.0 * distance
     best = score.flatten(1).argmax(dim=1)
     coarse = torch.stack([best % size, best // size], dim=-1).to(place.dtype) + edge
     # Mean of the midpoints that voted for it.

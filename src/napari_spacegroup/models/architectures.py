@@ -11,11 +11,12 @@ from ..errors import ModelError
 from .bandnet import BandNet
 from .resnet import LAYERS, ResNet
 from .sectornet import SectorNet
+from .spotnet import SpotNet
 
 
 def architecture_names() -> tuple[str, ...]:
     """Return the architectures that :func:`build` knows."""
-    return ("bandnet", "sectornet", *(f"resnet{depth}" for depth in LAYERS))
+    return ("bandnet", "sectornet", "spotnet", *(f"resnet{depth}" for depth in LAYERS))
 
 
 def build(architecture: str, classes: int, **options: Any) -> nn.Module:
@@ -35,7 +36,11 @@ def build(architecture: str, classes: int, **options: Any) -> nn.Module:
     ModelError
         If the architecture or an option is unknown.
     """
-    makers: dict[str, Callable[..., nn.Module]] = {"bandnet": BandNet, "sectornet": SectorNet}
+    makers: dict[str, Callable[..., nn.Module]] = {
+        "bandnet": BandNet,
+        "sectornet": SectorNet,
+        "spotnet": SpotNet,
+    }
     for depth in LAYERS:
         makers[f"resnet{depth}"] = lambda classes, depth=depth, **rest: ResNet(
             depth, classes, **rest

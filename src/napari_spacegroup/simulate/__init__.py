@@ -43,7 +43,8 @@ _NAMES = {
 }
 
 _MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
-            "masters", "montecarlo", "projector", "reflections", "spec", "spot_images", "spots")  # fmt: skip
+            "masters", "montecarlo", "projector", "reflections", "spec", "spot_images",
+            "spots")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 
