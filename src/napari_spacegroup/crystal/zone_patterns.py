@@ -209,18 +209,15 @@ def zone_pattern(
     hkl = nodes @ basis
     inside = (np.abs(hkl).max(axis=1) <= INDEX_LIMIT) & (nodes != 0).any(axis=1)
     hkl = hkl[inside]
-    shown = hkl[visible(group, hkl)]
     generators = _reduced(_generated(nodes[inside][visible(group, hkl)]) @ basis, reciprocal)
     lattice = _plane_lattice(generators, reciprocal, np.asarray(axis))
-    seen = {tuple(row) for row in shown.tolist()}
     generators = np.array(lattice.basis)
+    steps = np.array(list(itertools.product(range(-NODES, NODES + 1), repeat=2)))
     images = []
     for turned in _lattice_symmetries(generators, reciprocal, is_chiral=lattice.chirality != 0):
-        steps = range(-NODES, NODES + 1)
-        images.append(tuple(
-            (m, n) != (0, 0) and tuple((m * turned[0] + n * turned[1]).tolist()) not in seen
-            for m, n in itertools.product(steps, steps)
-        ))  # fmt: skip
+        # 000 is the direct beam, which always shows.
+        dark = ~visible(group, steps @ turned) & (steps != 0).any(axis=1)
+        images.append(tuple(bool(x) for x in dark))
     return ZonePattern(lattice, min(images))
 
 
