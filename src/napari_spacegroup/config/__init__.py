@@ -6,6 +6,7 @@ the one that made it.
 
 from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
+from .combine import CombineMethod, CombineSpec, HolderSpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
 from .explain import ExplainMethod, ExplainSpec
@@ -28,6 +29,8 @@ from .train_spots import SpotNetworkSpec, SpotTrainSpec
 __all__ = [
     "BaseTrainSpec",
     "ClassifySpec",
+    "CombineMethod",
+    "CombineSpec",
     "ConditionName",
     "Device",
     "DynamicalSpec",
@@ -38,6 +41,7 @@ __all__ = [
     "ExplainSpec",
     "FaultSpec",
     "FollowSpec",
+    "HolderSpec",
     "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",

@@ -130,6 +130,11 @@ def low_index_axes(count: int) -> tuple[tuple[int, int, int], ...]:
     return tuple(found[:count])
 
 
+@cache
+def _nodes(dimension: int) -> NDArray[np.int64]:
+    return np.array(list(itertools.product(range(-12, 13), repeat=dimension)))
+
+
 def zone_basis(axis: Sequence[int]) -> NDArray[np.int64]:
     """Return two Miller indices that generate all of a zone, shape ``(2, 3)``.
 
@@ -139,9 +144,14 @@ def zone_basis(axis: Sequence[int]) -> NDArray[np.int64]:
         Zone axis, coprime.
     """
     u, v, w = (int(x) for x in axis)
+    return _zone_basis(u, v, w).copy()
+
+
+@cache
+def _zone_basis(u: int, v: int, w: int) -> NDArray[np.int64]:
     if gcd(gcd(u, v), w) != 1:
-        raise ValueError(f"zone axis {tuple(axis)} has a common divisor; divide by it")
-    box = np.array(list(itertools.product(range(-12, 13), repeat=3)))
+        raise ValueError(f"zone axis {(u, v, w)} has a common divisor; divide by it")
+    box = _nodes(3)
     zone = box[(box @ np.array([u, v, w]) == 0) & (box != 0).any(axis=1)]
     order = np.argsort((zone**2).sum(axis=1), kind="stable")
     zone = zone[order]
@@ -204,8 +214,7 @@ def zone_pattern(
     """
     reciprocal = np.eye(3) if metric is None else metric
     basis = zone_basis(axis)
-    reach = range(-12, 13)
-    nodes = np.array(list(itertools.product(reach, reach)))
+    nodes = _nodes(2)
     hkl = nodes @ basis
     inside = (np.abs(hkl).max(axis=1) <= INDEX_LIMIT) & (nodes != 0).any(axis=1)
     hkl = hkl[inside]

@@ -46,6 +46,9 @@ COARSE = 0.02
 OUTLIER = 0.1
 """Share of spots that belong to no lattice."""
 
+SURE = 12.0
+"""Evidence from which on a lattice counts as found."""
+
 LAYER = 0.6
 """How far above and below reflections are looked for at first, in units of the spacing."""
 
