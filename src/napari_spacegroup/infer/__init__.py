@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .legend import LegendRow
     from .map_file import load_map, save_map
     from .map_start import empty_map
+    from .measure import PatternMeasurement, measure_pattern
     from .pixel_status import PixelStatus, pattern_status
     from .report import save_report
     from .spacegroup_map import SpaceGroupMap
@@ -30,6 +31,7 @@ _NAMES = {
     "ClassifierCard": "classifier",
     "CombinedEvidence": "combine",
     "LegendRow": "legend",
+    "PatternMeasurement": "measure",
     "PixelStatus": "pixel_status",
     "ScanCenter": "centers",
     "SpaceGroupMap": "spacegroup_map",
@@ -46,6 +48,7 @@ _NAMES = {
     "holder_angles": "tilt",
     "holder_rotation": "tilt",
     "load_map": "map_file",
+    "measure_pattern": "measure",
     "pattern_status": "pixel_status",
     "save_map": "map_file",
     "save_report": "report",
@@ -59,6 +62,7 @@ __all__ = [
     "ClassifierCard",
     "CombinedEvidence",
     "LegendRow",
+    "PatternMeasurement",
     "PixelStatus",
     "ScanCenter",
     "SpaceGroupMap",
@@ -75,6 +79,7 @@ __all__ = [
     "holder_angles",
     "holder_rotation",
     "load_map",
+    "measure_pattern",
     "pattern_status",
     "save_map",
     "save_report",

@@ -86,12 +86,12 @@ def classify_reflections(
             raise CancelledError("the evaluation was cancelled while classifying")
         part = order[start : start + CHUNK]
         with torch.no_grad():
-            patterns = draw_patterns([crystals[i] for i in part], asked, generator)
+            patterns = draw_patterns([crystals[int(i)] for i in part], asked, generator)
         found.append(model.predict(patterns))
         if tell is not None:
             tell(Progress(start + len(part), len(order), "classifying"))
-    names = tuple(crystals[i].record.name for i in order)
-    truth = np.array([crystals[i].record.space_group for i in order], dtype=np.int64)
+    names = tuple(crystals[int(i)].record.name for i in order)
+    truth = np.array([crystals[int(i)].record.space_group for i in order], dtype=np.int64)
     return Answers(names, truth, np.concatenate(found))
 
 
