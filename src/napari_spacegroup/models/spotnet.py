@@ -89,6 +89,40 @@ def feature_count() -> int:
     return 4 * CONDITIONS + 3 * family_count() + GLOBALS
 
 
+@cache
+def _partners() -> Tensor:
+    """Return pairs of families, such as 012 and 021, that are one in m-3m, shape ``(p, 2)``."""
+    first, second = _reflections()[2]
+    both = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], dim=1)
+    both = both[(first >= 0) & (first != second)]
+    return torch.unique(both, dim=0)
+
+
+def with_partners(features: Tensor) -> Tensor:
+    """Return features with how unlike the families are that only m-3 tells apart.
+
+    Parameters
+    ----------
+    features
+        Shape ``(..., feature_count())``.
+    """
+    pairs = _partners().to(features.device)
+    size, start = family_count(), 4 * CONDITIONS
+    wanted, had, top = (
+        features[..., start + k * size : start + (k + 1) * size][..., pairs].unbind(-1)
+        for k in range(3)
+    )
+    weight = torch.minimum(torch.expm1(wanted[0]), torch.expm1(wanted[1])).clamp_max(2)
+    absent = (had[0] - had[1]).abs() * weight
+    unlike = (top[0] - top[1]).abs() * weight
+    total = weight.sum(dim=-1, keepdim=True)
+    height = ((top[0] + top[1]) * weight).sum(dim=-1, keepdim=True)
+    return torch.cat([
+        features, absent, unlike, total, absent.sum(dim=-1, keepdim=True) / (total + 0.3),
+        unlike.sum(dim=-1, keepdim=True) / (height + 0.1),
+    ], dim=-1)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class FoldedSpots:
     """What an indexed pattern says about reflection conditions.
@@ -197,16 +231,18 @@ class SpotNet(nn.Module):
 
     def __init__(self, classes: int, width: int = 384, dropout: float = 0.2) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(feature_count())
+        size = feature_count() + 2 * len(_partners()) + 3
+        self.norm = nn.BatchNorm1d(size)
         self.layers = nn.Sequential(
-            nn.Dropout(0.5 * dropout), nn.Linear(feature_count(), width), nn.GELU(),
+            nn.Dropout(0.5 * dropout), nn.Linear(size, width), nn.GELU(),
             nn.Dropout(dropout), nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout),
             nn.Linear(width, classes),
         )  # fmt: skip
 
     def read(self, features: Tensor) -> Tensor:
         """Return logits from the features of one setting, shape ``(n, class)``."""
-        return self.layers(self.norm(features))  # type: ignore[no-any-return]
+        logits: Tensor = self.layers(self.norm(with_partners(features)))
+        return logits
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits ``(n, class)`` of spots, the mean over both settings."""
