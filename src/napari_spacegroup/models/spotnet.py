@@ -95,7 +95,8 @@ def _partners() -> Tensor:
     first, second = _reflections()[2]
     both = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], dim=1)
     both = both[(first >= 0) & (first != second)]
-    return torch.unique(both, dim=0)
+    found: Tensor = torch.unique(both, dim=0)
+    return found
 
 
 def with_partners(features: Tensor) -> Tensor:
@@ -117,10 +118,11 @@ def with_partners(features: Tensor) -> Tensor:
     unlike = (top[0] - top[1]).abs() * weight
     total = weight.sum(dim=-1, keepdim=True)
     height = ((top[0] + top[1]) * weight).sum(dim=-1, keepdim=True)
-    return torch.cat([
+    joined: Tensor = torch.cat([
         features, absent, unlike, total, absent.sum(dim=-1, keepdim=True) / (total + 0.3),
         unlike.sum(dim=-1, keepdim=True) / (height + 0.1),
     ], dim=-1)  # fmt: skip
+    return joined
 
 
 @dataclass(frozen=True)
