@@ -21,6 +21,7 @@ from pathlib import Path
 
 import live
 import numpy as np
+import spots
 from row import SEED, Row, median_seconds
 
 RESULTS = Path(__file__).parent / "results"
@@ -172,6 +173,7 @@ def main() -> None:
     first: dict[str, Callable[[Path], list[Row]]] = {
         "projector": lambda _: projector(),
         "classify": lambda folder: [classification(folder)],
+        "spots": lambda _: spots.renderer(),
         "import": lambda _: [importing()],
     }
     names = [*first, *live.PARTS]

@@ -14,6 +14,7 @@ from . import (
 from ._version import __version__
 from .config import (
     ClassifySpec,
+    CombineSpec,
     EvaluateSpec,
     ExplainSpec,
     FollowSpec,
@@ -35,12 +36,13 @@ from .infer import SpaceGroupMap, load_map
 from .jobs import CancelToken
 from .models import check_model, list_models, load_model
 from .patterns import PatternScan, read
-from .workflows import classify, demo, evaluate, explain, follow, train
+from .workflows import classify, combine, demo, evaluate, explain, follow, train
 
 __all__ = [
     "CancelToken",
     "CancelledError",
     "ClassifySpec",
+    "CombineSpec",
     "EvaluateSpec",
     "ExplainSpec",
     "FollowSpec",
@@ -59,6 +61,7 @@ __all__ = [
     "__version__",
     "check_model",
     "classify",
+    "combine",
     "config",
     "crystal",
     "demo",

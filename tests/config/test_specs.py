@@ -16,9 +16,11 @@ from napari_spacegroup.config import (
     KinematicSpec,
     SimulateSpec,
     Spec,
+    SpotRangeSpec,
     TrainSpec,
     condition_names,
     ebsd_condition,
+    sad_condition,
 )
 from napari_spacegroup.errors import SpecError
 
@@ -150,7 +152,7 @@ def test_conditions_are_those_of_the_docs(repository: Path) -> None:
     text = (repository / "docs" / "conventions.md").read_text(encoding="utf-8")
     rows = {
         line.split("|")[1].strip(): [cell.strip() for cell in line.split("|")[2:5]]
-        for line in text.splitlines()
+        for line in text.split("## Evaluation conditions for EBSD")[1].split("## ")[0].splitlines()
         if line.startswith("|")
     }
     conditions = (clean, standard, hard)
@@ -174,3 +176,29 @@ def test_a_training_spec_is_read_by_its_technique(tmp_path):
     path.write_text("technique: tasting\nmasters: [a.npz]\n")
     with pytest.raises(SpecError, match="'tasting'; choose one of ebsd"):
         read_train_spec(path)
+
+
+def test_sad_conditions_are_those_of_the_docs(repository: Path) -> None:
+    text = (repository / "docs" / "conventions.md").read_text(encoding="utf-8")
+    section = text.split("## Evaluation conditions for SAD")[1].split("## ")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines()
+            if line.startswith("|")][2:]  # fmt: skip
+    assert [row[0] for row in rows] == list(SpotRangeSpec.model_fields)
+    for name, *values, unit in rows:
+        field = SpotRangeSpec.model_fields[name]
+        assert unit == field.json_schema_extra["unit"]
+        for condition, written in zip(("clean", "standard", "hard"), values, strict=True):
+            value = getattr(sad_condition(condition), name)
+            if isinstance(value, tuple):
+                separator = " x " if isinstance(value[0], int) else " to "
+                value = [f"{v:g}" for v in value]
+                assert written.split(separator) == value, name
+            else:
+                assert written == f"{value:g}", name
+
+
+def test_an_impossible_spot_range_is_refused() -> None:
+    with pytest.raises(SpecError, match="relrod is"):
+        SpotRangeSpec.from_mapping({"relrod": (0.0, 0.01)})
+    with pytest.raises(SpecError, match="no condition"):
+        sad_condition("dirty")

@@ -16,7 +16,7 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import CancelledError, SpaceGroupError
-from . import verbs
+from . import combining, verbs
 from .shown import ProgressLine as _ProgressLine
 from .shown import say
 from .shown import write_json as _write_json
@@ -116,6 +116,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_profile(verb)
     verb.set_defaults(run=verbs.evaluate)
 
+    _add_combine(choices)
+
     verb = choices.add_parser("explain", help="pattern + model -> what decided, as a picture")
     verb.add_argument("scan", type=Path, metavar="SCAN", help="a scan that kikuchipy reads")
     _add_model(verb)
@@ -197,6 +199,23 @@ def _add_profile(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--difc", type=float, metavar="µs", help="time of flight of 1 Å, for a profile over time"
     )
+
+
+def _add_combine(choices: Any) -> None:
+    verb = choices.add_parser("combine", help="patterns of one crystal -> joint evidence")
+    verb.add_argument("patterns", type=Path, nargs="+", metavar="FILE", help="pictures or scans")
+    _add_model(verb)
+    verb.add_argument("--method", metavar="NAME", help="bayes (default) or mean")
+    verb.add_argument("--alpha", type=float, metavar="DEGREES", help="holder now (default: 0)")
+    verb.add_argument("--beta", type=float, metavar="DEGREES", help="holder now (default: 0)")
+    verb.add_argument(
+        "--holder-axis", type=float, metavar="DEGREES",
+        help="alpha's axis in the picture, counterclockwise from the right (default: 0)",
+    )  # fmt: skip
+    verb.add_argument("--reach", type=float, metavar="DEGREES", help="of both tilts (default: 30)")
+    verb.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps")
+    verb.add_argument("--json", type=Path, metavar="REPORT.json", help="all the figures")
+    verb.set_defaults(run=combining.combine)
 
 
 def _add_follow(choices: Any) -> None:

@@ -6,6 +6,7 @@ the one that made it.
 
 from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
+from .combine import CombineMethod, CombineSpec, HolderSpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
 from .evaluate import EvaluateSpec
 from .explain import ExplainMethod, ExplainSpec
@@ -14,6 +15,7 @@ from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .powder import GridSpec, PowderTrainSpec, ProfileNetworkSpec
 from .simulate import EbsdOutput, MasterOutput, SimulateSpec
+from .spots import SpotRangeSpec, sad_condition
 from .train import (
     BaseTrainSpec,
     IndexingSpec,
@@ -23,10 +25,13 @@ from .train import (
     TrainSpec,
     read_train_spec,
 )
+from .train_spots import SpotNetworkSpec, SpotTrainSpec
 
 __all__ = [
     "BaseTrainSpec",
     "ClassifySpec",
+    "CombineMethod",
+    "CombineSpec",
     "ConditionName",
     "Device",
     "DynamicalSpec",
@@ -38,6 +43,7 @@ __all__ = [
     "FaultSpec",
     "FollowSpec",
     "GridSpec",
+    "HolderSpec",
     "IndexingSpec",
     "KinematicSpec",
     "MasterOutput",
@@ -51,9 +57,13 @@ __all__ = [
     "SimulateSpec",
     "SimulatedMicroscopeSpec",
     "Spec",
+    "SpotNetworkSpec",
+    "SpotRangeSpec",
+    "SpotTrainSpec",
     "TrainSpec",
     "condition_names",
     "ebsd_condition",
     "quantity",
     "read_train_spec",
+    "sad_condition",
 ]

@@ -11,24 +11,41 @@ from .orientations import fundamental_zone_orientations, random_orientations, ro
 from .phase import DEFAULT_B_ISO, AtomSite, Phase
 from .synthetic import SyntheticLimits, synthetic_phase, synthetic_phases
 from .wyckoff import WyckoffPosition, wyckoff_positions
+from .zone_classes import ZoneClasses, coinciding_groups, zone_classes
+from .zone_patterns import (
+    EffectiveGroup,
+    PlaneLattice,
+    ZonePattern,
+    effective_groups,
+    low_index_axes,
+    zone_basis,
+    zone_pattern,
+)
 
 __all__ = [
     "DEFAULT_B_ISO",
     "LEVELS",
     "AtomSite",
+    "EffectiveGroup",
     "Parent",
     "Phase",
+    "PlaneLattice",
     "SyntheticLimits",
     "WyckoffPosition",
+    "ZoneClasses",
+    "ZonePattern",
     "aggregate",
     "averaged",
+    "coinciding_groups",
     "cubic_parents",
+    "effective_groups",
     "fundamental_zone_orientations",
     "level_index",
     "level_name",
     "level_names",
     "library",
     "library_phase",
+    "low_index_axes",
     "members",
     "random_orientations",
     "read_cif",
@@ -37,4 +54,7 @@ __all__ = [
     "synthetic_phase",
     "synthetic_phases",
     "wyckoff_positions",
+    "zone_basis",
+    "zone_classes",
+    "zone_pattern",
 ]

@@ -4,16 +4,21 @@ from .contracts import AnyContract, prepare_inputs
 from .filters import gaussian_blur, resize
 from .prepare import InputContract, prepare, remove_static
 from .profiles import ProfileAxis, ProfileContract, prepare_profiles
+from .spots import FoundSpots, SpotContract, find_spots, prepare_spots
 
 __all__ = [
     "AnyContract",
+    "FoundSpots",
     "InputContract",
     "ProfileAxis",
     "ProfileContract",
+    "SpotContract",
+    "find_spots",
     "gaussian_blur",
     "prepare",
     "prepare_inputs",
     "prepare_profiles",
+    "prepare_spots",
     "remove_static",
     "resize",
 ]

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from .prepare import InputContract, prepare
 from .profiles import ProfileAxis, ProfileContract, prepare_profiles
+from .spots import SpotContract, prepare_spots
 
 
 def _kind(value: Any) -> str:
@@ -23,7 +24,9 @@ def _kind(value: Any) -> str:
 
 
 AnyContract: TypeAlias = Annotated[
-    Annotated[InputContract, Tag("image")] | Annotated[ProfileContract, Tag("profile")],
+    Annotated[InputContract, Tag("image")]
+    | Annotated[ProfileContract, Tag("profile")]
+    | Annotated[SpotContract, Tag("spots")],
     Discriminator(_kind),
 ]
 """What a network of any technique expects of a pattern."""
@@ -57,4 +60,6 @@ def prepare_inputs(
     """
     if isinstance(contract, ProfileContract):
         return prepare_profiles(patterns, contract, axis, background=static_background, mask=mask)
+    if isinstance(contract, SpotContract):
+        return prepare_spots(patterns, mask)
     return prepare(patterns, contract, static_background=static_background, mask=mask)

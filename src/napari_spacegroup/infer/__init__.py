@@ -13,57 +13,78 @@ if TYPE_CHECKING:
     from .centers import CenterFinder, ScanCenter, scan_center
     from .classifier import Classifier, ClassifierCard, classify_events
     from .colors import color, hex_color
+    from .combine import CombinedEvidence, combine_probabilities, fit_independence
     from .figure import draw_map
     from .legend import LegendRow
     from .map_file import load_map, save_map
     from .map_start import empty_map
+    from .measure import PatternMeasurement, measure_pattern
     from .pixel_status import PixelStatus, pattern_status
     from .report import save_report
     from .spacegroup_map import SpaceGroupMap
     from .symbols import as_mathtext, as_unicode
+    from .tilt import TiltSuggestion, holder_angles, holder_rotation, suggest_axes
 
 _NAMES = {
     "CenterFinder": "centers",
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
+    "CombinedEvidence": "combine",
     "LegendRow": "legend",
+    "PatternMeasurement": "measure",
     "PixelStatus": "pixel_status",
     "ScanCenter": "centers",
     "SpaceGroupMap": "spacegroup_map",
+    "TiltSuggestion": "tilt",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
     "classify_events": "classifier",
     "color": "colors",
+    "combine_probabilities": "combine",
     "draw_map": "figure",
     "empty_map": "map_start",
+    "fit_independence": "combine",
     "hex_color": "colors",
+    "holder_angles": "tilt",
+    "holder_rotation": "tilt",
     "load_map": "map_file",
+    "measure_pattern": "measure",
     "pattern_status": "pixel_status",
     "save_map": "map_file",
     "save_report": "report",
     "scan_center": "centers",
+    "suggest_axes": "tilt",
 }
 
 __all__ = [
     "CenterFinder",
     "Classifier",
     "ClassifierCard",
+    "CombinedEvidence",
     "LegendRow",
+    "PatternMeasurement",
     "PixelStatus",
     "ScanCenter",
     "SpaceGroupMap",
+    "TiltSuggestion",
     "as_mathtext",
     "as_unicode",
     "classify_events",
     "color",
+    "combine_probabilities",
     "draw_map",
     "empty_map",
+    "fit_independence",
     "hex_color",
+    "holder_angles",
+    "holder_rotation",
     "load_map",
+    "measure_pattern",
     "pattern_status",
     "save_map",
     "save_report",
     "scan_center",
+    "suggest_axes",
 ]
 
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from ..config import BaseTrainSpec, PowderTrainSpec, TrainSpec
+from ..config import BaseTrainSpec, PowderTrainSpec, SpotTrainSpec, TrainSpec
 from ..errors import ModelError
 from ..imaging import AnyContract
 
@@ -118,6 +118,10 @@ def supply_of(spec: BaseTrainSpec, device: torch.device, held: Any = None) -> Su
         from .powder import PowderSupply
 
         return PowderSupply(spec, device, held)
+    if isinstance(spec, SpotTrainSpec):
+        from .spots import SpotSupply
+
+        return SpotSupply(spec, device, held)
     raise ModelError(
         f"no training for the technique {spec.technique!r}; give a spec that "
         "read_train_spec can read"

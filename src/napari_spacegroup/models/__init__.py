@@ -9,11 +9,14 @@ from .pattern_center import FoundCenter
 from .profilenet import ProfileNet
 from .resnet import ResNet
 from .sectornet import SectorNet
+from .spot_indexing import IndexedSpots, index_cubic
+from .spotnet import SpotNet
 from .zoo import check_model, find_model, list_models, load_model, model_folders, show_model
 
 __all__ = [
     "BandNet",
     "FoundCenter",
+    "IndexedSpots",
     "LollaResNet",
     "Model",
     "ModelCard",
@@ -21,10 +24,12 @@ __all__ = [
     "ProfileNet",
     "ResNet",
     "SectorNet",
+    "SpotNet",
     "architecture_names",
     "build",
     "check_model",
     "find_model",
+    "index_cubic",
     "list_models",
     "load_model",
     "model_folders",

@@ -13,6 +13,7 @@ from .papers import LollaResNet, ParkNet
 from .profilenet import ProfileNet
 from .resnet import LAYERS, ResNet
 from .sectornet import SectorNet
+from .spotnet import SpotNet
 
 _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "bandnet": BandNet,
@@ -20,6 +21,7 @@ _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "park_cnn": ParkNet,
     "profilenet": ProfileNet,
     "sectornet": SectorNet,
+    "spotnet": SpotNet,
 }
 
 

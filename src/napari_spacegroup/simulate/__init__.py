@@ -1,4 +1,4 @@
-"""Master patterns and the EBSD patterns drawn from them.
+"""Master patterns and the EBSD patterns drawn from them; reflections and spot patterns.
 
 Names are loaded when they are first used: the projector and the detector need torch and
 numpy alone, the simulators bring diffsims, kikuchipy or de-ebsd.
@@ -10,6 +10,8 @@ from importlib import import_module
 from typing import Any
 
 _NAMES = {
+    "Beam": "spots",
+    "CrystalRecord": "reflections",
     "DynamicalSpec": "spec",
     "KinematicSpec": "spec",
     "MasterCache": "cache",
@@ -17,7 +19,17 @@ _NAMES = {
     "MasterPattern": "masters",
     "MasterReady": "many",
     "MasterSpec": "spec",
+    "ReflectionBatch": "spots",
+    "ReflectionSet": "reflections",
+    "Reflections": "reflections",
+    "SpotAppearance": "spot_images",
+    "SpotCamera": "spot_images",
+    "Spots": "spots",
     "cache_folder": "cache",
+    "camera_constant": "spot_images",
+    "draw_spots": "spot_images",
+    "electron_wavelength": "spots",
+    "excite": "spots",
     "from_kikuchipy": "emsoft",
     "lambert_directions": "lambert",
     "master_key": "cache",
@@ -27,10 +39,12 @@ _NAMES = {
     "simulate_kinematic": "kinematic",
     "simulate_many": "many",
     "simulate_master": "masters",
+    "simulate_reflections": "reflections",
 }
 
 _MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
-            "masters", "montecarlo", "projector", "spec")  # fmt: skip
+            "masters", "montecarlo", "projector", "reflections", "spec", "spot_images",
+            "spots")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 

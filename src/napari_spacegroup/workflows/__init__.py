@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..infer import load_map
     from .classify_scan import classify, map_report
+    from .combine_patterns import combine
     from .demo_scan import demo, demo_scan_path
     from .evaluate_model import evaluate
     from .explain_patterns import explain, explain_many
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAMES = {
     "classify": "classify_scan",
+    "combine": "combine_patterns",
     "demo": "demo_scan",
     "demo_scan_path": "demo_scan",
     "evaluate": "evaluate_model",
@@ -35,7 +37,7 @@ _NAMES = {
     "train": "train_model",
 }
 
-__all__ = ["classify", "demo", "demo_scan_path", "evaluate", "explain", "explain_many",
+__all__ = ["classify", "combine", "demo", "demo_scan_path", "evaluate", "explain", "explain_many",
            "follow", "follow_events", "load_map", "map_report", "simulate", "train"]  # fmt: skip
 
 

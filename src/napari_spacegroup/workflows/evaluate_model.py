@@ -16,6 +16,7 @@ from ..models import Model, load_model
 from .answers import Answers, score
 from .evaluate_ebsd import classify_set, evaluation_spec, simulate_set, simulated_ebsd
 from .evaluate_powder import simulated_powder
+from .evaluate_sad import simulated_sad
 from .provenance import provenance
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 OnEvent = Callable[[Event], None]
 
-SIMULATED = {"ebsd": simulated_ebsd, "powder": simulated_powder}
+SIMULATED = {"ebsd": simulated_ebsd, "powder": simulated_powder, "sad": simulated_sad}
 """By technique, what simulates patterns of phases and asks the model about them.
 
 Each takes model, phases, condition, patterns of each phase, seed, batch size, workers,
@@ -59,7 +60,7 @@ def evaluate(
         A model, its bundled name, or its folder.
     phases
         A folder of CIF files, or phases: patterns of each are simulated and classified; for
-        EBSD dynamical ones, at 15, 20 and 25 kV.
+        EBSD dynamical ones, at 15, 20 and 25 kV, for SAD kinematic ones.
     scan, truth
         Measured patterns of one phase and its space group; instead of ``phases``.
     condition

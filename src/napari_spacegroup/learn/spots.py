@@ -1,0 +1,233 @@
+"""The training supply of spot patterns: drawn from stored structure factors, measured, indexed.
+
+Drawing a picture, finding its spots and indexing them costs a hundred times what a step of the
+network does. So what came out is kept in a pool, from which batches are drawn while it is
+renewed, and training sees each pattern several times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..config import SpotRangeSpec, SpotTrainSpec, sad_condition
+from ..errors import ModelError
+from ..imaging import SpotContract, prepare_spots
+from ..models import SpotNet, build
+from ..models.spotnet import feature_count, fold
+from ..simulate.reflections import ReflectionSet
+from ..simulate.spot_patterns import draw_patterns
+
+CHUNK = 64
+"""Patterns that are drawn and indexed at a time."""
+
+
+@dataclass(frozen=True)
+class SpotBatch:
+    """Features of some patterns and their classes.
+
+    Parameters
+    ----------
+    features
+        Shape ``(n, feature)``, of one of the two settings each.
+    labels
+        Index of the class, shape ``(n,)``.
+    """
+
+    features: Tensor
+    labels: Tensor
+
+
+def load_sets(paths: tuple[Path, ...]) -> list[ReflectionSet]:
+    """Return the reflection sets in files, or in all ``.npz`` files of folders."""
+    files = [f for p in paths for f in (sorted(p.glob("*.npz")) if p.is_dir() else [p])]
+    return [ReflectionSet.load(file) for file in files]
+
+
+class SpotSupply:
+    """Spot patterns at random orientations, beams and cameras.
+
+    Parameters
+    ----------
+    spec
+        What to train on and how.
+    device
+        Where batches are made.
+    held
+        Reflection sets already in memory, training and validation, instead of files.
+
+    Raises
+    ------
+    ModelError
+        If a class has no structure.
+    """
+
+    architecture = "spotnet"
+
+    def __init__(
+        self,
+        spec: SpotTrainSpec,
+        device: torch.device,
+        held: tuple[ReflectionSet, ReflectionSet] | None = None,
+    ) -> None:
+        self.spec = spec
+        if held is None:
+            training, validation = load_sets(spec.sets), load_sets(spec.validation)
+        else:
+            training, validation = [held[0]], [held[1]]
+        present = sorted({int(g) for part in training for g in part.space_groups})
+        self.classes = tuple(sorted(spec.classes or present))
+        missing = sorted(set(self.classes) - set(present))
+        if missing:
+            raise ModelError(f"no reflections of space groups {missing}; the sets hold {present}")
+        self._training = Crystals(training, self.classes)
+        self._validation = Crystals(validation, self.classes)
+        self.contract = SpotContract()
+        self.options = {"width": spec.network.width, "dropout": spec.network.dropout}
+        self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
+        self._features = torch.zeros(spec.pool, 2, feature_count(), device=device)
+        self._labels = torch.zeros(spec.pool, dtype=torch.long, device=device)
+        self._filled = self._next = 0
+        self._owed = 0.0
+        for folder in spec.drawn:
+            for part in sorted(folder.glob("part-*.npz")):
+                self._add_drawn(part)
+
+    @property
+    def has_validation(self) -> bool:
+        """Return whether structures are held back."""
+        return len(self._validation) > 0
+
+    def build(self) -> nn.Module:
+        """Return the network before its first step."""
+        return build(self.architecture, len(self.classes), **self.options)
+
+    def draw(self, count: int) -> SpotBatch:
+        """Return a batch from the pool, which is filled or renewed on the way."""
+        self._owed += count if self._filled < self.spec.pool else count * self.spec.fresh_share
+        while self._owed > 0:
+            self._draw_fresh(CHUNK)
+            self._owed -= CHUNK
+        device = self._labels.device
+        rows = torch.randint(self._filled, (count,), generator=self.generator, device=device)
+        setting = torch.randint(2, (count,), generator=self.generator, device=device)
+        return SpotBatch(self._features[rows, setting], self._labels[rows])
+
+    def add(self, features: Tensor, labels: Tensor) -> None:
+        """Put patterns into the pool, over the oldest ones once it is full."""
+        rows = (self._next + torch.arange(len(labels))) % self.spec.pool
+        self._features[rows] = features.to(self._features)
+        self._labels[rows] = labels.to(self._labels)
+        self._next = (self._next + len(labels)) % self.spec.pool
+        self._filled = min(self._filled + len(labels), self.spec.pool)
+
+    def _add_drawn(self, part: Path) -> None:
+        try:
+            with np.load(part, allow_pickle=False) as content:
+                features, groups = content["features"], content["space_groups"]
+        except (OSError, KeyError, ValueError) as error:
+            raise ModelError(f"{part} holds no drawn patterns ({error}); draw it anew") from error
+        if features.shape[1:] != self._features.shape[1:]:
+            raise ModelError(
+                f"{part} has features {features.shape[1:]}, this version reads "
+                f"{tuple(self._features.shape[1:])}; draw them anew"
+            )
+        known = np.isin(groups, self.classes)
+        labels = np.searchsorted(self.classes, groups[known])
+        self.add(torch.from_numpy(features[known]).float(), torch.from_numpy(labels))
+
+    def _draw_fresh(self, count: int) -> None:
+        chosen = self._training.random(count, self.generator)
+        features = simulate_features(self._training, chosen, self.spec.microscope, self.generator)
+        self.add(features, self._training.labels[chosen].to(features.device))
+
+    def forward(self, network: nn.Module, batch: SpotBatch) -> tuple[Tensor, Tensor]:
+        """Return logits; there is no second task."""
+        if not isinstance(network, SpotNet):
+            raise ModelError(f"spot patterns train a spotnet, got {type(network).__name__}")
+        return network.read(batch.features), torch.zeros((), device=batch.features.device)
+
+    def held_out(self, network: nn.Module, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return logits and labels of the structures held back, standard condition."""
+        assert isinstance(network, SpotNet)
+        generator = torch.Generator(self.generator.device).manual_seed(seed)
+        # Few patterns of each: what varies is the crystal.
+        repeats = max(per_structure // 8, 1)
+        chosen = np.repeat(np.arange(len(self._validation)), repeats)
+        logits = []
+        for start in range(0, len(chosen), CHUNK):
+            part = chosen[start : start + CHUNK]
+            features = simulate_features(
+                self._validation, part, sad_condition("standard"), generator
+            )
+            with torch.inference_mode():
+                both = [network.read(f) for f in features.unbind(dim=1)]
+                logits.append((0.5 * (both[0] + both[1])).float().cpu())
+        return torch.cat(logits), self._validation.labels[chosen]
+
+    def facts(self) -> dict[str, Any]:
+        """Return how many structures were trained on, and which were held back."""
+        labels = self._training.labels
+        return {
+            "spec": self.spec.model_dump(mode="json", exclude={"sets", "validation"}),
+            "structures": len(self._training),
+            "structures_per_class": {
+                str(c): int((labels == k).sum()) for k, c in enumerate(self.classes)
+            },
+            "held_out": [
+                {"name": r.name, "space_group": r.space_group, "prototype": r.prototype}
+                for r in self._validation.records
+            ],
+        }
+
+
+class Crystals:
+    """The crystals of several sets that belong to the classes, under one numbering."""
+
+    def __init__(self, sets: list[ReflectionSet], classes: tuple[int, ...]) -> None:
+        self._sets = sets
+        self._places = [
+            (part, i) for part, s in enumerate(sets) for i, g in enumerate(s.space_groups)
+            if int(g) in classes
+        ]  # fmt: skip
+        self.records = [sets[part].records[i] for part, i in self._places]
+        self.labels = torch.tensor(
+            [classes.index(r.space_group) for r in self.records], dtype=torch.long
+        )
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def random(self, count: int, generator: torch.Generator) -> np.ndarray[Any, Any]:
+        """Return crystals: classes equally often, within a class all crystals."""
+        classes = self.labels.unique()
+        device = generator.device
+        wanted = torch.randint(len(classes), (count,), generator=generator, device=device).cpu()
+        chance = torch.rand(count, generator=generator, device=device).cpu()
+        rows = []
+        for label, share in zip(classes[wanted].tolist(), chance.tolist(), strict=True):
+            members = (self.labels == label).nonzero()[:, 0]
+            rows.append(int(members[int(share * len(members))]))
+        return np.array(rows)
+
+    def reflections(self, index: int) -> Any:
+        """Return the reflections of one crystal."""
+        part, row = self._places[index]
+        return self._sets[part][row]
+
+
+def simulate_features(
+    crystals: Crystals,
+    chosen: np.ndarray[Any, Any],
+    asked: SpotRangeSpec,
+    generator: torch.Generator,
+) -> Tensor:
+    """Return the features of one new pattern of each crystal, shape ``(n, 2, feature)``."""
+    with torch.no_grad():
+        patterns = draw_patterns([crystals.reflections(int(i)) for i in chosen], asked, generator)
+        return fold(prepare_spots(patterns)).features

@@ -1,0 +1,155 @@
+"""Random spot patterns of stored crystals: what training and evaluation see.
+
+Needs torch, numpy and pydantic alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ..config import SpotRangeSpec
+from .projector import random_quaternions
+from .reflections import Reflections
+from .spot_images import SpotAppearance, SpotCamera, draw_spots
+from .spots import Beam, ReflectionBatch, excite
+
+AXES = 16
+"""Zone axes that ``zone_share`` draws from, the lowest ones."""
+
+
+def draw_patterns(
+    crystals: Sequence[Reflections],
+    asked: SpotRangeSpec,
+    generator: torch.Generator,
+    *,
+    orientations: Tensor | None = None,
+) -> Tensor:
+    """Return pictures of spot patterns, one of each crystal.
+
+    Parameters
+    ----------
+    crystals
+        One per pattern.
+    asked
+        The range of everything else.
+    generator
+        Of all that is random; its device is that of the patterns.
+    orientations
+        Instead of random ones: quaternions that turn the frame of the picture into the crystal
+        frame, shape ``(n, 4)``.
+
+    Returns
+    -------
+    patterns
+        Shape ``(n, rows, columns)``, float32.
+    """
+    count, device = len(crystals), generator.device
+
+    def uniform(bounds: tuple[float, float]) -> Tensor:
+        low, high = bounds
+        return low + (high - low) * torch.rand(count, generator=generator, device=device)
+
+    def share(value: float) -> Tensor:
+        return torch.rand(count, generator=generator, device=device) < value
+
+    if orientations is None:
+        orientations = random_quaternions(count, generator)
+        if asked.zone_share > 0:
+            along = zone_quaternions(count, asked.mistilt, generator)
+            orientations = torch.where(share(asked.zone_share)[:, None], along, orientations)
+    relrod = uniform(asked.relrod)
+    beam = Beam(uniform(asked.voltage), relrod, uniform(asked.precession), 2.5 * relrod, "gaussian")
+    spots = excite(ReflectionBatch.of(crystals, device=device), orientations.to(device), beam)
+    rows, columns = asked.pattern_shape
+    shift = asked.off_center * (2 * torch.rand(count, 2, generator=generator, device=device) - 1)
+    camera = SpotCamera(
+        (rows, columns), 0.5 + shift, 0.5 * rows / uniform(asked.rim),
+        uniform(asked.spot_radius), share(asked.disk_share),
+        uniform((0.0, asked.ellipticity)), uniform((0.0, math.pi)),
+        uniform((-asked.barrel, asked.barrel)),
+    )  # fmt: skip
+    camera = SpotCamera(
+        camera.shape, camera.center, camera.camera_constant,
+        torch.where(camera.is_disk, 1.3 * camera.spot_radius, camera.spot_radius), camera.is_disk,
+        camera.ellipticity, camera.ellipse_angle, camera.barrel,
+    )  # fmt: skip
+    strength = spots.intensity
+    if asked.dynamical > 0 and len(strength):
+        amount = asked.dynamical * torch.rand(count, generator=generator, device=device)
+        amount = amount[spots.pattern]
+        top = torch.zeros(count, device=device).scatter_reduce_(0, spots.pattern, strength, "amax")
+        relative = strength / top[spots.pattern].clamp_min(1e-20)
+        spread = torch.randn(len(strength), generator=generator, device=device)
+        strength = relative.clamp_min(0) ** (1 - 0.6 * amount) * torch.exp(0.5 * amount * spread)
+    images = draw_spots(spots, camera, strength)
+    return appearance_of(asked).apply(images, camera, generator)
+
+
+def appearance_of(asked: SpotRangeSpec) -> SpotAppearance:
+    """Return the strengths of everything between the crystal and the picture."""
+    return SpotAppearance(**{name: getattr(asked, name) for name in SpotAppearance.model_fields})
+
+
+@cache
+def _axes() -> Tensor:
+    """Return the unit vectors of the lowest cubic directions ``u <= v <= w``."""
+    reach = range(6)
+    found = [
+        axis for axis in itertools.product(reach, repeat=3)
+        if axis[0] <= axis[1] <= axis[2] and math.gcd(*axis) == 1
+    ]  # fmt: skip
+    found.sort(key=lambda axis: (sum(x * x for x in axis), axis))
+    axes = torch.tensor(found[:AXES], dtype=torch.float32)
+    unit: Tensor = axes / axes.norm(dim=1, keepdim=True)
+    return unit
+
+
+def zone_quaternions(count: int, mistilt: float, generator: torch.Generator) -> Tensor:
+    """Return orientations near zone axes, turned at random about the beam, shape ``(n, 4)``.
+
+    Parameters
+    ----------
+    count
+        How many.
+    mistilt
+        Deviation of the tilt about two axes across the beam [degrees].
+    generator
+        Source of random numbers.
+    """
+    device = generator.device
+    number = torch.randint(AXES, (count,), generator=generator, device=device)
+    axis = _axes().to(device)[number]
+    # All equivalents of m-3 and their mirror images turn up: crystals of m-3 tell them apart.
+    order = torch.rand(count, 3, generator=generator, device=device).argsort(dim=1)
+    sign = torch.where(torch.rand(count, 3, generator=generator, device=device) < 0.5, -1.0, 1.0)
+    axis = axis.gather(1, order) * sign
+    # The shortest rotation that takes the beam to the axis, after a turn about the beam.
+    half = axis + torch.tensor([0.0, 0.0, 1.0 + 1e-6], device=device)
+    half = half / half.norm(dim=1, keepdim=True)
+    zeros = torch.zeros_like(half[:, 2])
+    align = torch.stack([half[:, 2], -half[:, 1], half[:, 0], zeros], dim=1)
+    turn = math.pi * torch.rand(count, generator=generator, device=device)
+    about = torch.stack([torch.cos(turn), zeros, zeros, torch.sin(turn)], dim=1)
+    tilt = math.radians(mistilt) * torch.randn(count, 2, generator=generator, device=device) / 2
+    lean = torch.cat([torch.ones_like(tilt[:, :1]), tilt, zeros[:, None]], dim=1)
+    lean = lean / lean.norm(dim=1, keepdim=True)
+    return multiply(multiply(align, about), lean)
+
+
+def multiply(first: Tensor, second: Tensor) -> Tensor:
+    """Return the quaternions of the rotations ``first`` after ``second``, shape ``(n, 4)``."""
+    a, b, c, d = first.unbind(-1)
+    e, f, g, h = second.unbind(-1)
+    return torch.stack(
+        [
+            a * e - b * f - c * g - d * h, a * f + b * e + c * h - d * g,
+            a * g - b * h + c * e + d * f, a * h + b * g - c * f + d * e,
+        ],
+        dim=-1,
+    )  # fmt: skip

@@ -1,0 +1,119 @@
+"""The verb combine, from pictures in files to the next zone axis, and spot stacks as scans."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import torch
+
+import napari_spacegroup as nsg
+from napari_spacegroup.cli import main
+from napari_spacegroup.config import HolderSpec, sad_condition
+from napari_spacegroup.crystal import library_phase
+from napari_spacegroup.errors import ScanError
+from napari_spacegroup.imaging import SpotContract
+from napari_spacegroup.models import Model, ModelCard, build
+from napari_spacegroup.simulate.reflections import simulate_reflections
+from napari_spacegroup.simulate.spot_patterns import draw_patterns
+
+CLASSES = (221, 225, 227, 229)
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory) -> Path:
+    """A network without training: the verb is tried, not the answers."""
+    torch.manual_seed(0)
+    network = build("spotnet", len(CLASSES), width=16)
+    card = ModelCard(
+        name="toy", technique="sad", classes=CLASSES, architecture="spotnet",
+        options={"width": 16}, input=SpotContract(), training={"independence": 0.5},
+    )  # fmt: skip
+    return Model(network, card).save(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> list[Path]:
+    """Sodium chloride near zone axes: a png, a negative as jpg, and a tif of another size."""
+    folder = tmp_path_factory.mktemp("pictures")
+    crystal = simulate_reflections(library_phase("NaCl"), 1.3)
+    generator = torch.Generator().manual_seed(1)
+    asked = sad_condition("clean").replace(zone_share=1.0, mistilt=0.3)
+    drawn = draw_patterns([crystal] * 3, asked, generator).numpy()
+    bytes_ = (255 * (drawn / drawn.max(axis=(1, 2), keepdims=True)).clip(0, 1) ** 0.4).astype("u1")
+    imageio.imwrite(folder / "a.png", bytes_[0])
+    imageio.imwrite(folder / "b.jpg", 255 - bytes_[1])
+    imageio.imwrite(folder / "c.tif", np.kron(bytes_[2], np.ones((2, 2), "u1")))
+    return [folder / name for name in ("a.png", "b.jpg", "c.tif")]
+
+
+def test_photographs_are_joined(model_folder, pictures):
+    joint = nsg.combine(pictures, model_folder, holder=HolderSpec(alpha=5.0))
+    assert joint.evidence.names == ("a", "b", "c")
+    assert joint.evidence.each.shape == (3, 4)
+    assert joint.evidence.probabilities.sum() == pytest.approx(1)
+    assert joint.is_indexed.all()
+    assert joint.rotation is not None
+    np.testing.assert_allclose(joint.rotation @ joint.rotation.T, np.eye(3), atol=1e-4)
+    assert joint.suggestions
+    # The card's power is used: a power of 1 is surer.
+    sure = nsg.combine(pictures, model_folder, independence=1.0)
+    assert sure.evidence.probabilities.max() > joint.evidence.probabilities.max()
+
+
+def test_the_command_line_says_the_same(model_folder, pictures, tmp_path, capsys):
+    report = tmp_path / "report.json"
+    assert main(["combine", *map(str, pictures), "--model", str(model_folder), "--alpha", "5",
+                 "--json", str(report)]) == 0  # fmt: skip
+    shown = capsys.readouterr().out
+    assert "next: [" in shown
+    stored = json.loads(report.read_text())
+    joint = nsg.combine(pictures, model_folder, holder=HolderSpec(alpha=5.0))
+    assert stored == json.loads(json.dumps(joint.to_dict()))
+    assert len(stored["patterns"]) == 3
+    assert stored["next"][0]["gain_bits"] >= stored["next"][-1]["gain_bits"] or any(
+        row["alpha"] is None for row in stored["next"]
+    )
+
+
+def test_a_wrong_request_is_refused(model_folder, pictures, capsys):
+    arguments = ["combine", str(pictures[0]), "--model", str(model_folder)]
+    assert main([*arguments, "--method", "vote"]) == 2
+    assert "method" in capsys.readouterr().err
+    assert main([*arguments, "--alpha", "80"]) == 2
+    assert "alpha is 80" in capsys.readouterr().err
+
+
+def test_a_region_of_a_scan(model_folder):
+    crystal = simulate_reflections(library_phase("NaCl"), 1.2)
+    drawn = draw_patterns([crystal] * 6, sad_condition("clean"), torch.Generator().manual_seed(2))
+    scan = nsg.PatternScan.from_array(drawn.numpy().reshape(2, 3, 256, 256))
+    region = np.array([[True, False, False], [False, True, True]])
+    joint = nsg.combine(scan, model_folder, region=region)
+    assert len(joint.evidence.names) == 3
+    with pytest.raises(ScanError, match="region has shape"):
+        nsg.combine(scan, model_folder, region=region.T)
+    with pytest.raises(ScanError, match="no pattern could be classified"):
+        nsg.combine(np.zeros((1, 64, 64)), model_folder)
+
+
+def test_a_blo_stack_is_classified(model_folder, shared_data):
+    """The material is not stated, so nothing is said of the answer."""
+    path = next((shared_data / "sad" / "sped_blo_unlabelled_rosettasciio").glob("*.blo"))
+    scan = nsg.read(path)
+    result = nsg.classify(scan, model_folder)
+    assert result.labels("space_group").shape == scan.scan_shape
+    assert (result.labels("space_group") > 0).all()
+
+
+def test_evaluate_draws_spot_patterns(model_folder):
+    report = nsg.evaluate(
+        str(model_folder), phases=[library_phase("Si"), library_phase("Fe")], condition="clean",
+        patterns_per_phase=4,
+    )  # fmt: skip
+    assert report["n"] == 8
+    assert set(report["per_phase"]) == {"Si", "Fe"}
+    assert report["made"]["g_max_per_angstrom"] > 1
