@@ -5,7 +5,7 @@ Imports numpy and gemmi alone; orix, diffpy and spglib are loaded by the functio
 
 from .cif import read_cif
 from .levels import LEVELS, aggregate, level_index, level_name, level_names, members
-from .library import library, library_phase
+from .library import LibraryEntry, find_phases, library, library_entries, library_phase
 from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
 from .phase import DEFAULT_B_ISO, AtomSite, Phase
 from .synthetic import SyntheticLimits, synthetic_phase, synthetic_phases
@@ -15,15 +15,18 @@ __all__ = [
     "DEFAULT_B_ISO",
     "LEVELS",
     "AtomSite",
+    "LibraryEntry",
     "Phase",
     "SyntheticLimits",
     "WyckoffPosition",
     "aggregate",
+    "find_phases",
     "fundamental_zone_orientations",
     "level_index",
     "level_name",
     "level_names",
     "library",
+    "library_entries",
     "library_phase",
     "members",
     "random_orientations",
