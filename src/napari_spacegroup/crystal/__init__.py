@@ -4,6 +4,7 @@ Imports numpy and gemmi alone; orix, diffpy and spglib are loaded by the functio
 """
 
 from .cif import read_cif
+from .cif_write import cif_text, write_cif
 from .levels import LEVELS, aggregate, level_index, level_name, level_names, members
 from .library import LibraryEntry, find_phases, library, library_entries, library_phase
 from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
@@ -20,6 +21,7 @@ __all__ = [
     "SyntheticLimits",
     "WyckoffPosition",
     "aggregate",
+    "cif_text",
     "find_phases",
     "fundamental_zone_orientations",
     "level_index",
@@ -34,5 +36,6 @@ __all__ = [
     "rotation_matrices",
     "synthetic_phase",
     "synthetic_phases",
+    "write_cif",
     "wyckoff_positions",
 ]
