@@ -7,6 +7,7 @@ the one that made it.
 from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
+from .ebsd_view import EbsdViewSpec
 from .evaluate import EvaluateSpec
 from .explain import ExplainMethod, ExplainSpec
 from .follow import FollowSpec
@@ -22,6 +23,7 @@ __all__ = [
     "DynamicalSpec",
     "EbsdCondition",
     "EbsdOutput",
+    "EbsdViewSpec",
     "EvaluateSpec",
     "ExplainMethod",
     "ExplainSpec",

@@ -15,7 +15,7 @@ from collections.abc import Collection
 from functools import cache
 
 from ..errors import PhaseError
-from .levels import level_names
+from .levels import level_name, level_names
 from .phase import Phase
 from .phase_table import LibraryEntry, entries
 
@@ -74,8 +74,9 @@ def find_phases(
     Parameters
     ----------
     text
-        Words that name, formula, mineral, structure type or Strukturbericht symbol hold, each
-        in any of them; upper and lower case are one.
+        Words that name, formula, mineral, structure type, Strukturbericht symbol, crystal
+        system, number or symbol of the space group hold, each in any of them; upper and lower
+        case are one.
     space_group
         Number, 1 to 230.
     system
@@ -123,9 +124,11 @@ def find_phases(
     return tuple(sorted(found, key=lambda entry: _rank(entry, whole)))
 
 
+@cache
 def _searched(entry: LibraryEntry) -> str:
+    symbol = level_name(entry.space_group, "space_group")
     parts = (entry.name, entry.formula, entry.mineral, entry.prototype, entry.strukturbericht)
-    return "\n".join(parts).lower()
+    return "\n".join([*parts, str(entry.space_group), symbol, entry.crystal_system]).lower()
 
 
 def _rank(entry: LibraryEntry, text: str) -> int:

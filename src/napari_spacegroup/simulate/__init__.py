@@ -17,7 +17,12 @@ _NAMES = {
     "MasterPattern": "masters",
     "MasterReady": "many",
     "MasterSpec": "spec",
+    "bunge_angles": "single",
+    "bunge_quaternion": "single",
     "cache_folder": "cache",
+    "correlation": "single",
+    "draw_ebsd": "single",
+    "find_orientation": "orient",
     "from_kikuchipy": "emsoft",
     "lambert_directions": "lambert",
     "master_key": "cache",
@@ -30,7 +35,7 @@ _NAMES = {
 }
 
 _MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
-            "masters", "montecarlo", "projector", "spec")  # fmt: skip
+            "masters", "montecarlo", "orient", "projector", "single", "spec")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 
