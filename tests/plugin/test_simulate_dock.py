@@ -99,7 +99,11 @@ def test_words_find_phases_and_a_click_takes_one(dock, qtbot):
     assert dock.picker.names()[0] == "Ni"
     qtbot.keyClick(dock.picker.search, Qt.Key.Key_Return)
     assert dock.state.phase.name == "Ni"
-    assert "(225)" in dock.phase_label.text()
+    assert dock.phase_label.text() == "Ni"
+    assert "(225)" in dock.facts_label.text()
+    assert dock.picker.list.isHidden()
+    qtbot.mouseClick(dock.picker.search, Qt.MouseButton.LeftButton)
+    assert not dock.picker.list.isHidden()
     assert "3.524 Å" in dock.facts_label.text()
     qtbot.waitUntil(lambda: dock.state.drawn is not None, timeout=20_000)
 
@@ -200,6 +204,20 @@ def test_comparison_with_the_pattern_under_the_cursor(drawn, qtbot):
     assert not dock.search_button.isEnabled()
 
 
+def test_the_static_background_of_the_scan_is_taken_off(drawn, qtbot):
+    dock = drawn
+    background = np.random.default_rng(4).uniform(100, 1000, (60, 60))
+    dock.controller.look(shape=(60, 60))
+    pattern = draw_ebsd(dock.controller.master.weighted()[:1], dock.state.view)
+    measured = background * (20 + pattern)
+    show_measured(dock, measured)
+    qtbot.waitUntil(lambda: dock.state.match is not None, timeout=5_000)
+    without = dock.state.match
+    show_measured(dock, measured, static_background=background)
+    qtbot.waitUntil(lambda: dock.state.match not in (None, without), timeout=5_000)
+    assert without < 0.3 < 0.95 < dock.state.match
+
+
 def test_the_orientation_is_found(drawn, qtbot, monkeypatch):
     dock = drawn
     show_measured(dock, np.random.default_rng(1).normal(size=(60, 60)))
@@ -268,6 +286,9 @@ def test_a_pattern_becomes_a_layer_once(drawn, qtbot):
     qtbot.waitUntil(lambda: dock.state.drawn is not before, timeout=5_000)
     qtbot.mouseClick(dock.send_button, Qt.MouseButton.LeftButton)
     assert len(viewer.layers) == 2
+    second = viewer.layers[1]
+    assert second.extent.world[0, 1] > layer.extent.world[1, 1]
+    assert second.scale == pytest.approx(layer.scale)
 
 
 def test_a_cif_of_ones_own(dock, qtbot, repository, tmp_path):

@@ -280,5 +280,5 @@ def make_view(
         geometry = replace(geometry, pattern_center=geometry.at(scan_y, scan_x))
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
-        scan.mask, geometry,
+        scan.mask, geometry, scan.static_background,
     )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QMouseEvent
 from qtpy.QtWidgets import QLineEdit, QListWidget, QListWidgetItem, QVBoxLayout, QWidget
 
 from .describe import level_symbols
@@ -18,13 +18,16 @@ class PhasePicker(QWidget):
     ----------
     rows
         Of the list.
+    folds
+        Whether the list goes away when a phase is picked, until words are typed again.
     """
 
     picked = Signal(str)
     """The name of a phase."""
 
-    def __init__(self, rows: int = 6) -> None:
+    def __init__(self, rows: int = 8, *, folds: bool = False) -> None:
         super().__init__()
+        self._folds = folds
         self.search = _SearchEdit()
         self.search.setPlaceholderText(PLACEHOLDER)
         self.search.setToolTip(
@@ -36,7 +39,6 @@ class PhasePicker(QWidget):
         self.list.setTextElideMode(Qt.TextElideMode.ElideRight)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setUniformItemSizes(True)
-        self.list.setFixedHeight(rows * (self.fontMetrics().height() + 6) + 4)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -45,9 +47,12 @@ class PhasePicker(QWidget):
         self.search.textChanged.connect(self._fill)
         self.search.returnPressed.connect(self._pick_first)
         self.search.stepped.connect(self._step)
+        self.search.entered.connect(self.list.show)
         self.list.itemClicked.connect(self._pick)
         self.list.itemActivated.connect(self._pick)
         self._fill("")
+        height = max(self.list.sizeHintForRow(0), 12)
+        self.list.setFixedHeight(rows * height + 2 * self.list.frameWidth() + 2)
 
     def names(self) -> list[str]:
         """Return the names that are listed."""
@@ -73,6 +78,7 @@ class PhasePicker(QWidget):
         found = find_phases(rest, elements=elements)
         # The element itself before its compounds.
         found = tuple(sorted(found, key=lambda entry: entry.name != text.strip()))
+        self.list.show()
         self.list.clear()
         symbols = level_symbols("space_group")
         for entry in found:
@@ -90,6 +96,7 @@ class PhasePicker(QWidget):
     def _pick(self, item: QListWidgetItem) -> None:
         name = item.data(Qt.ItemDataRole.UserRole)
         if name:
+            self.list.setVisible(not self._folds)
             self.picked.emit(str(name))
 
     def _pick_first(self) -> None:
@@ -98,6 +105,7 @@ class PhasePicker(QWidget):
             self._pick(item)
 
     def _step(self, step: int) -> None:
+        self.list.show()
         row = min(max(self.list.currentRow() + step, 0), self.list.count() - 1)
         self.list.setCurrentRow(row)
 
@@ -117,6 +125,12 @@ class _SearchEdit(QLineEdit):
     """A line whose arrow keys move the list below."""
 
     stepped = Signal(int)
+    entered = Signal()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802
+        """Say that the list is wanted."""
+        self.entered.emit()
+        super().mousePressEvent(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:  # noqa: N802
         """Hand up and down over."""

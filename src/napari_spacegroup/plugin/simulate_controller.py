@@ -25,15 +25,16 @@ from .aide import Aide, Answer
 from .bridge import Bridge
 from .running import JobController, JobEvent
 from .simulate_state import SimulateState
-from .state import PatternState
+from .state import PatternState, PatternView
 
 if TYPE_CHECKING:
+    from ..config import EbsdViewSpec
     from ..crystal.phase import Phase
     from ..simulate.masters import MasterPattern
 
 _log = logging.getLogger(__name__)
 
-DRAW, SEARCH = "draw", "search"
+DRAW, SEARCH, CLEAN = "draw", "search", "clean"
 PAUSE_MS = 350
 """Rest after a change of the voltage before a kinematic master pattern is made anew."""
 
@@ -70,6 +71,7 @@ class SimulateController(JobController):
         super().__init__(state, Bridge(self._deliver, DRAWS_PER_SECOND))
         self._executor = executor
         self._aide = Aide(self._bridge.post)
+        self._seeker = Aide(self._bridge.post)
         self._pattern_state = pattern_state
         self._master: MasterPattern | None = None
         self._sheets: NDArray[np.float32] | None = None
@@ -180,17 +182,16 @@ class SimulateController(JobController):
         if why or sheets is None or shown is None or self._master is None:
             state.say(why, is_alert=True)
             return
-        view, measured, mask = state.view, shown.measured, shown.mask
-        number = self._master.space_group
+        view, number = state.view, self._master.space_group
 
         def question() -> Any:
             from ..simulate.orient import find_orientation
 
-            return find_orientation(sheets, number, view, measured, mask)
+            return find_orientation(sheets, number, view, flat_field(shown), shown.mask)
 
         state.is_searching = True
         state.say("Looking for the orientation")
-        self._aide.ask(SEARCH, question)
+        self._seeker.ask(SEARCH, question)
 
     def facts(self) -> dict[str, Any]:
         """Return what a layer of the present pattern is tagged with, plain values only."""
@@ -222,6 +223,7 @@ class SimulateController(JobController):
         self.abandon(timeout)
         self.state.is_searching = False
         self._aide.close(timeout)
+        self._seeker.close(timeout)
 
     def _take(self, phase: Phase, reference: str) -> None:
         self.state.reference = reference
@@ -254,7 +256,11 @@ class SimulateController(JobController):
         shown, state = self._pattern_state.view, self.state
         if not self._is_open:
             return
-        state.measured = None if shown is None else shown.measured
+        if shown is None:
+            self._aide.forget(CLEAN)
+            state.measured = None
+        else:
+            self._aide.ask(CLEAN, lambda: cleaned(shown))
         state.has_scan_geometry = shown is not None and shown.geometry is not None
         name = "" if shown is None else f"row {shown.scan_y}, column {shown.scan_x}"
         state.measured_name = name
@@ -274,12 +280,17 @@ class SimulateController(JobController):
         for event in self.latest([value for value in values if isinstance(value, JobEvent)]):
             self._on_event(event)
         for answer in values:
-            if not isinstance(answer, Answer) or not self._aide.is_latest(answer):
+            if not isinstance(answer, Answer):
+                continue
+            aide = self._seeker if answer.kind == SEARCH else self._aide
+            if not aide.is_latest(answer):
                 continue
             if answer.kind == SEARCH:
                 self._on_found(answer)
             elif answer.error is not None:
                 self.state.say(f"The pattern can't be drawn: {answer.error}", is_alert=True)
+            elif answer.kind == CLEAN:
+                self.state.measured = answer.value
             else:
                 self._on_drawn(answer.value)
 
@@ -322,7 +333,7 @@ class SimulateController(JobController):
         self._redraw()
 
 
-def draw(sheets: NDArray[np.float32], view: Any, shown: Any) -> Drawn:
+def draw(sheets: NDArray[np.float32], view: EbsdViewSpec, shown: PatternView | None) -> Drawn:
     """Return a pattern, and how well it matches the measured one; runs on a helper thread."""
     from ..simulate.single import correlation, draw_ebsd, has_same_aspect, one_thread
 
@@ -335,7 +346,29 @@ def draw(sheets: NDArray[np.float32], view: Any, shown: Any) -> Drawn:
             return Drawn(
                 pattern, None, f"Give the screen the shape of the measured one, {rows} × {columns}."
             )
-        return Drawn(pattern, correlation(pattern, shown.measured, shown.mask), "")
+        return Drawn(pattern, correlation(pattern, flat_field(shown), shown.mask), "")
+
+
+def flat_field(shown: PatternView) -> NDArray[np.float32]:
+    """Return a measured pattern without the static background of its scan."""
+    measured = np.asarray(shown.measured, dtype=np.float32)
+    if shown.static_background is None:
+        return measured
+    background = np.asarray(shown.static_background, dtype=np.float32)
+    mean = float(np.nanmean(background))
+    safe = np.where(background > 0.02 * mean, background, np.float32(mean))
+    return np.asarray(measured / safe, dtype=np.float32)
+
+
+def cleaned(shown: PatternView) -> NDArray[np.float32]:
+    """Return a measured pattern as it is compared, at most 240 rows; on a helper thread."""
+    from ..simulate.single import comparable, one_thread
+
+    rows, columns = shown.measured.shape
+    shape = (min(rows, 240), max(8, round(min(rows, 240) * columns / rows)))
+    with one_thread():
+        flat: NDArray[np.float32] = comparable(flat_field(shown), shape, shown.mask).numpy()
+    return flat.reshape(shape)
 
 
 def master_spec_for(phase: Phase, method: str, voltage: float) -> KinematicSpec | DynamicalSpec:

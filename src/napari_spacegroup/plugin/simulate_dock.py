@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QFileDialog,
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSpinBox,
     QVBoxLayout,
     QWidget,
@@ -33,7 +35,7 @@ from .describe import level_symbols
 from .dock import Dock
 from .painting import PatternImage
 from .phase_picker import PhasePicker
-from .simulate_layer import simulated_layer, tagged_layer
+from .simulate_layer import place_beside, simulated_layer, tagged_layer
 from .simulate_state import HINT
 from .sliders import NumberSlider
 from .style import Colors
@@ -85,7 +87,7 @@ class SimulateDock(Dock):
 
     def _build(self) -> None:
         fields = EbsdViewSpec.model_fields
-        self.picker = PhasePicker()
+        self.picker = PhasePicker(folds=True)
         self.cif_button = QPushButton("Open CIF…")
         self.cif_button.setToolTip("A crystal of your own")
         self.phase_label = ElidedLabel()
@@ -112,6 +114,9 @@ class SimulateDock(Dock):
         self.progress.setTextVisible(False)
         self.message = MessageLabel()
         scroll(self._content(), self)
+        # One that comes and goes would change the width of the pictures, and so whether it comes.
+        area = self.findChild(QScrollArea)
+        area.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setMinimumWidth(300)
 
     def _content(self) -> QWidget:
@@ -216,8 +221,9 @@ class SimulateDock(Dock):
             self.facts_label.setText("")
             return
         symbol = level_symbols("space_group")[phase.space_group - 1]
-        self.phase_label.setText(f"{phase.name}   {symbol} ({phase.space_group})")
-        self.facts_label.setText(f"{_cell(phase.lattice)}   {self.state.reference}")
+        self.phase_label.setText(phase.name)
+        group = f"{symbol} ({phase.space_group})"
+        self.facts_label.setText(f"{group}   {_cell(phase.lattice)}   {self.state.reference}")
         self.picker.mark(phase.name)
 
     def _show_view(self, *_: Any) -> None:
@@ -232,8 +238,8 @@ class SimulateDock(Dock):
 
     def _show_pictures(self, *_: Any) -> None:
         state = self.state
-        self.drawn.caption = f"Simulated: {state.drawn_of}" if state.drawn_of else "Simulated"
-        self.measured.caption = f"Measured: {state.measured_name}".removesuffix(": ")
+        self.drawn.caption = state.drawn_of or "Simulated"
+        self.measured.caption = f"Measured, {state.measured_name}".removesuffix(", ")
         self.drawn.set_values(state.drawn)
         self.measured.set_values(state.measured)
         known = state.match is not None and state.drawn is not None
@@ -304,7 +310,8 @@ class SimulateDock(Dock):
             return
         layer = tagged_layer(viewer, facts)
         if layer is None:
-            layer = viewer.add_image(**simulated_layer(self.state.drawn, facts))
+            frame = place_beside(viewer, self.state.drawn.shape)
+            layer = viewer.add_image(**simulated_layer(self.state.drawn, facts), **frame)
         viewer.layers.selection.active = layer
 
 

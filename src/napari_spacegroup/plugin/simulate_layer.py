@@ -44,3 +44,29 @@ def tagged_layer(viewer: Viewer, facts: dict[str, Any]) -> Layer | None:
         if layer.metadata.get(SIMULATED_KEY) == facts:
             return layer
     return None
+
+
+def place_beside(viewer: Viewer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return where a pattern lies so that it covers nothing: right of all layers, as high as they.
+
+    Its units are then those of the layers, and mean nothing on the pattern itself.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns of the pattern.
+    """
+    if len(viewer.layers) == 0:
+        return {}
+    # napari's extent goes from center to center of the outermost pixels.
+    half = max(np.asarray(layer.extent.step)[-2:].max() for layer in viewer.layers) / 2
+    low, high = np.asarray(viewer.layers.extent.world)[:, -2:] + [[-half], [half]]
+    height = float(high[0] - low[0])
+    if not np.isfinite(height) or height <= 0:
+        return {}
+    scale = height / shape[0]
+    return {
+        "scale": (scale, scale),
+        "translate": (float(low[0]) + scale / 2, float(high[1]) + 0.05 * height + scale / 2),
+        "units": tuple(str(unit) for unit in viewer.layers[0].units[-2:]),
+    }

@@ -220,6 +220,8 @@ class PatternView:
         True inside the screen, shape of ``measured``, or None.
     geometry
         Of the screen for this pixel, or None where the scan does not know it.
+    static_background
+        Of the scan, shape of ``measured``, or None.
     """
 
     scan_name: str
@@ -233,6 +235,7 @@ class PatternView:
     reasons: Reasons | None = None
     mask: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
+    static_background: NDArray[np.generic] | None = None
 
 
 @dataclass

@@ -118,7 +118,7 @@ class _Target:
         rows = min(rows, measured.shape[0])
         self.shape = rows, max(8, round(rows * measured.shape[1] / measured.shape[0]))
         self._sheets, self._view = sheets, view.replace(shape=self.shape)
-        wanted = comparable(measured, self.shape, mask)
+        wanted = comparable(measured, self.shape, mask).flatten()
         self._inside = wanted != 0
         self._wanted = _unit(wanted[self._inside][None])[0]
 

@@ -157,28 +157,43 @@ def correlation(
             f"the simulated screen is {simulated.shape}, the measured one {measured.shape}; need "
             "the same ratio of rows to columns"
         )
-    first = comparable(simulated, measured.shape, None)
-    second = comparable(measured, measured.shape, mask)
+    rows = min(measured.shape[0], COMPARED_ROWS)
+    shape = rows, max(8, round(rows * measured.shape[1] / measured.shape[0]))
+    first = comparable(simulated, shape, None).flatten()
+    second = comparable(measured, shape, mask).flatten()
     inside = second != 0
     return float(_normalised(first, inside) @ _normalised(second, inside))
 
 
 def comparable(
-    pattern: NDArray[np.generic], shape: tuple[int, ...], mask: NDArray[np.bool_] | None
+    pattern: NDArray[np.generic], shape: tuple[int, int], mask: NDArray[np.bool_] | None
 ) -> Tensor:
-    """Return a pattern as it is compared, flat; outside of its screen 0."""
-    rows = min(int(shape[0]), COMPARED_ROWS)
-    columns = max(8, round(rows * shape[1] / shape[0]))
+    """Return a pattern as it is compared: without background, of even contrast.
+
+    Parameters
+    ----------
+    pattern
+        Two-dimensional; what is not finite counts as outside of the screen.
+    shape
+        Rows and columns of the result.
+    mask
+        True inside the screen, shape of ``pattern``, or None.
+
+    Returns
+    -------
+    values
+        Shape ``shape``, 0 outside of the screen.
+    """
     values = np.array(pattern, dtype=np.float32)
     finite = np.isfinite(values)
     inside = finite if mask is None else finite & mask
     values[~inside] = 0
     prepared = prepare(
         torch.from_numpy(values)[None],
-        InputContract(shape=(rows, columns)),
+        InputContract(shape=shape),
         mask=None if inside.all() else torch.from_numpy(inside),
     )
-    return prepared[0, 0].flatten()
+    return prepared[0, 0]
 
 
 def _normalised(values: Tensor, inside: Tensor) -> Tensor:
