@@ -386,3 +386,28 @@ def test_explain_draws_a_picture_and_says_what_lies_behind_it(tmp_path, capsys):
     assert cli.main([*words.split(), "--space-group", "14", "--out", str(picture)]) == 2
     assert "choose one of 221" in capsys.readouterr().err
     assert not picture.exists()
+
+
+def test_phases_are_found_and_written(capsys, tmp_path):
+    report, folder = tmp_path / "found.json", tmp_path / "cifs"
+    asked = ["phases", "--elements", "Fe", "C", "--only", "--space-group", "62"]
+    assert cli.main([*asked, "--json", str(report), "--cif", str(folder)]) == 0
+    captured = capsys.readouterr()
+    lines = captured.out.splitlines()
+    assert lines[0].split()[:3] == ["name", "formula", "mineral"]
+    assert "Fe3C-cementite" in lines[1]
+    assert "5.0910, 6.7434, 4.5260" in lines[1]
+    assert "2 phases" in captured.err
+    found = json.loads(report.read_text())
+    assert [entry["name"] for entry in found] == ["Fe3C-cementite", "Fe7C3"]
+    assert found[0]["symbol"] == "Pnma"
+    from napari_spacegroup.crystal import read_cif
+
+    assert {read_cif(path).space_group for path in folder.glob("*.cif")} == {62}
+
+
+def test_phases_that_do_not_exist(capsys):
+    assert cli.main(["phases", "--system", "qubic"]) == 2
+    assert "hexagonal" in capsys.readouterr().err
+    assert cli.main(["phases", "nothing", "like", "this"]) == 0
+    assert "0 phases" in capsys.readouterr().err

@@ -17,6 +17,7 @@ from typing import Any
 from .._version import __version__
 from ..errors import CancelledError, SpaceGroupError
 from . import combining, verbs
+from .phases import search_phases
 from .shown import ProgressLine as _ProgressLine
 from .shown import say
 from .shown import write_json as _write_json
@@ -140,6 +141,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     _add_microscope(choices)
 
+    _add_phases(choices)
+
     verb = choices.add_parser("models", help="list, show or check the models at hand")
     actions = verb.add_subparsers(metavar="ACTION")
     verb.set_defaults(run=verbs.list_models)
@@ -239,6 +242,20 @@ def _add_follow(choices: Any) -> None:
     _add_view(verb)
     _add_scheduler(verb)
     verb.set_defaults(run=verbs.follow)
+
+
+def _add_phases(choices: Any) -> None:
+    verb = choices.add_parser("phases", help="search the bundled phases; write them as CIF")
+    verb.add_argument(
+        "text", nargs="*", metavar="WORD", help="in name, formula, mineral, type or A1, L1_2, ..."
+    )
+    verb.add_argument("--elements", nargs="+", metavar="E", help="that a phase must hold")
+    verb.add_argument("--only", action="store_true", help="... and no others")
+    verb.add_argument("--space-group", type=int, metavar="N", help="number, 1 to 230")
+    verb.add_argument("--system", metavar="NAME", help="crystal system, such as cubic")
+    verb.add_argument("--cif", type=Path, metavar="DIR", help="write one CIF file per phase found")
+    verb.add_argument("--json", type=Path, metavar="FILE.json", help="write what is found")
+    verb.set_defaults(run=search_phases)
 
 
 def _add_microscope(choices: Any) -> None:

@@ -8,6 +8,7 @@ from .base import Device, Range, Spec, quantity
 from .classify import ClassifySpec
 from .combine import CombineMethod, CombineSpec, HolderSpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
+from .ebsd_view import EbsdViewSpec
 from .evaluate import EvaluateSpec
 from .explain import ExplainMethod, ExplainSpec
 from .follow import FollowSpec
@@ -37,6 +38,7 @@ __all__ = [
     "DynamicalSpec",
     "EbsdCondition",
     "EbsdOutput",
+    "EbsdViewSpec",
     "EvaluateSpec",
     "ExplainMethod",
     "ExplainSpec",

@@ -5,8 +5,9 @@ Imports numpy and gemmi alone; orix, diffpy and spglib are loaded by the functio
 
 from .averaging import Parent, averaged, cubic_parents, space_group_of
 from .cif import read_cif
+from .cif_write import cif_text, write_cif
 from .levels import LEVELS, aggregate, level_index, level_name, level_names, members
-from .library import library, library_phase
+from .library import LibraryEntry, find_phases, library, library_entries, library_phase
 from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
 from .phase import DEFAULT_B_ISO, AtomSite, Phase
 from .synthetic import SyntheticLimits, synthetic_phase, synthetic_phases
@@ -27,6 +28,7 @@ __all__ = [
     "LEVELS",
     "AtomSite",
     "EffectiveGroup",
+    "LibraryEntry",
     "Parent",
     "Phase",
     "PlaneLattice",
@@ -36,14 +38,17 @@ __all__ = [
     "ZonePattern",
     "aggregate",
     "averaged",
+    "cif_text",
     "coinciding_groups",
     "cubic_parents",
     "effective_groups",
+    "find_phases",
     "fundamental_zone_orientations",
     "level_index",
     "level_name",
     "level_names",
     "library",
+    "library_entries",
     "library_phase",
     "low_index_axes",
     "members",
@@ -53,6 +58,7 @@ __all__ = [
     "space_group_of",
     "synthetic_phase",
     "synthetic_phases",
+    "write_cif",
     "wyckoff_positions",
     "zone_basis",
     "zone_classes",

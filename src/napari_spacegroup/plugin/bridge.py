@@ -32,12 +32,17 @@ class Bridge(QObject):
     ----------
     deliver
         A bound method, kept weakly, called on the main thread with a list of values.
+    per_second
+        How often at most; more than the layers' repaints only where a delivery is small.
     """
 
     _wake = Signal()
 
-    def __init__(self, deliver: Callable[[list[Any]], None]) -> None:
+    def __init__(
+        self, deliver: Callable[[list[Any]], None], per_second: float = REPAINTS_PER_SECOND
+    ) -> None:
         super().__init__()
+        self._pace = 1 / per_second
         self._deliver = weakref.WeakMethod(deliver)
         self._changed = threading.Condition()
         self._values: list[Any] = []
@@ -84,7 +89,7 @@ class Bridge(QObject):
         self._timer.stop()
 
     def _schedule(self) -> None:
-        pace = max(1 / REPAINTS_PER_SECOND, min(REST * self._cost, LONGEST_REST))
+        pace = max(self._pace, min(REST * self._cost, LONGEST_REST))
         rest = self._last + pace - time.monotonic()
         if not self._timer.isActive():
             self._timer.start(max(0, round(1000 * rest)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -274,6 +275,10 @@ def make_view(
         verdict, bars = f"Unknown: {status.reason}", ()
     if not verdict and bars:
         verdict = f"{name_of(bars[0], level)}, confidence {percent(bars[0].probability)}"
+    geometry = scan.geometry
+    if geometry is not None:
+        geometry = replace(geometry, pattern_center=geometry.at(scan_y, scan_x))
     return PatternView(
-        scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons
-    )
+        scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
+        scan.mask, geometry, scan.static_background,
+    )  # fmt: skip

@@ -20,6 +20,8 @@ from .live import LiveController
 from .live_state import LiveState
 from .provider import make_provider
 from .running import JobEvent
+from .simulate_controller import SimulateController
+from .simulate_state import SimulateState
 from .state import MapState, PatternState
 from .train_controller import TrainController
 from .train_state import TrainState
@@ -61,6 +63,7 @@ class Session:
             self._aide,
         )
         self.train = TrainController(TrainState(), worker, models_folder(), self._on_trained)
+        self.simulate = SimulateController(SimulateState(), self.pattern_state, worker)
         self.live_state = LiveState()
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
@@ -92,6 +95,8 @@ class Session:
             self.train.abandon()
         if name == "live" and "live" not in self._docks.values():
             self.live.abandon()
+        if name == "simulate" and "simulate" not in self._docks.values():
+            self.simulate.close()
         if not self._docks:
             self.pattern.stop()
             self._aide.close(timeout=0.0)
@@ -105,6 +110,7 @@ class Session:
         self.classify.abandon(timeout)
         self.live.abandon(timeout)
         self.train.close(timeout)
+        self.simulate.close(timeout)
         self._aide.close(timeout)
         self._starter.close(timeout)
 

@@ -18,6 +18,7 @@ from ..jobs import JobState
 
 if TYPE_CHECKING:
     from ..infer import LegendRow
+    from ..patterns.geometry import Geometry
 
 EMPTY_HINT = (
     "Open a scan: File ▸ Open File(s), or try File ▸ Open Sample. "
@@ -215,6 +216,12 @@ class PatternView:
         One line: the class, or why the pixel is unknown.
     reasons
         Where the network looked, if that was asked for.
+    mask
+        True inside the screen, shape of ``measured``, or None.
+    geometry
+        Of the screen for this pixel, or None where the scan does not know it.
+    static_background
+        Of the scan, shape of ``measured``, or None.
     """
 
     scan_name: str
@@ -226,6 +233,9 @@ class PatternView:
     bars: tuple[Bar, ...] = ()
     verdict: str = ""
     reasons: Reasons | None = None
+    mask: NDArray[np.bool_] | None = None
+    geometry: Geometry | None = None
+    static_background: NDArray[np.generic] | None = None
 
 
 @dataclass

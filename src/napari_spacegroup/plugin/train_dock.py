@@ -21,6 +21,7 @@ from qtpy.QtWidgets import (
     QPushButton,
     QVBoxLayout,
     QWidget,
+    QWidgetAction,
 )
 
 from ..jobs import JobState
@@ -34,6 +35,7 @@ from .controls import (
     scroll,
 )
 from .dock import Dock
+from .phase_picker import PhasePicker
 from .style import Colors, theme_colors
 from .train_plots import ConfusionChart, CurveChart
 from .train_state import HINT
@@ -81,7 +83,14 @@ class TrainDock(Dock):
         self.files_button.clicked.connect(self._add_files)
         self.library_button = QPushButton("Add known")
         self.library_button.setMenu(QMenu(self.library_button))
-        self.library_button.menu().aboutToShow.connect(self._fill_library)
+        self.picker = PhasePicker(12)
+        self.picker.setMinimumWidth(360)
+        self.picker.setContentsMargins(6, 6, 6, 6)
+        self.picker.picked.connect(self._add_known)
+        holder = QWidgetAction(self.library_button)
+        holder.setDefaultWidget(self.picker)
+        self.library_button.menu().addAction(holder)
+        self.library_button.menu().aboutToShow.connect(self.picker.search.setFocus)
         self.remove_button = QPushButton("Remove")
         self.remove_button.clicked.connect(self._remove)
         self.masters_button = QPushButton("Choose file…")
@@ -277,14 +286,10 @@ class TrainDock(Dock):
         paths, _ = QFileDialog.getOpenFileNames(self, "Add phases", "", "Structures (*.cif)")
         self.controller.add_files(Path(path) for path in paths)
 
-    def _fill_library(self) -> None:
-        from ..crystal.library import library
+    def _add_known(self, name: str) -> None:
+        from ..crystal.library import library_phase
 
-        menu = self.library_button.menu()
-        menu.clear()
-        for phase in sorted(library(), key=lambda p: (-p.space_group, p.name)):
-            action = menu.addAction(f"{phase.name}   {_symbol(phase.space_group)}")
-            action.triggered.connect(lambda *_, p=phase: self.controller.add([p]))
+        self.controller.add([library_phase(name)])
 
     def _remove(self) -> None:
         chosen = [i.data(Qt.ItemDataRole.UserRole) for i in self.phase_list.selectedItems()]

@@ -25,11 +25,16 @@ _NAMES = {
     "SpotAppearance": "spot_images",
     "SpotCamera": "spot_images",
     "Spots": "spots",
-    "cache_folder": "cache",
     "camera_constant": "spot_images",
     "draw_spots": "spot_images",
     "electron_wavelength": "spots",
     "excite": "spots",
+    "bunge_angles": "single",
+    "bunge_quaternion": "single",
+    "cache_folder": "cache",
+    "correlation": "single",
+    "draw_ebsd": "single",
+    "find_orientation": "orient",
     "from_kikuchipy": "emsoft",
     "lambert_directions": "lambert",
     "master_key": "cache",
@@ -43,8 +48,8 @@ _NAMES = {
 }
 
 _MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
-            "masters", "montecarlo", "projector", "reflections", "spec", "spot_images",
-            "spots")  # fmt: skip
+            "masters", "montecarlo", "orient", "projector", "reflections", "single", "spec",
+            "spot_images", "spots")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 
