@@ -107,6 +107,12 @@ def test_inline_raises_what_the_job_raises(toys):
         list(InlineExecutor().run(Task(toys.broken)))
 
 
+def test_a_local_worker_leaves_the_cores_and_the_memory_to_others(dask_executor, toys):
+    *_, done = dask_executor.run(Task(toys.environment))
+    assert int(done.result["GOMP_SPINCOUNT"]) < 100_000  # unset it is 300,000: milliseconds
+    assert "MALLOC_TRIM_THRESHOLD_" not in done.result  # dask's own: every tensor faults
+
+
 def test_the_worker_stays_warm(dask_executor, toys):
     list(dask_executor.run(Task(toys.count, (1,))))
     assert dask_executor.is_warm

@@ -39,6 +39,12 @@ GPU = "GPU"
 GPU_SHARE = 0.01
 """Of that resource: it chooses the worker; the turns in it choose the job."""
 
+SHORT_SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
+"""How long threads of GNU's and Intel's OpenMP wait busily for each other.
+
+By default milliseconds: beside a window and a microscope's own program, which want the cores
+too, the threads of a network then spend most of the time waiting for one that is not running."""
+
 
 class DaskExecutor:
     """Runs jobs on dask workers.
@@ -240,6 +246,7 @@ class DaskExecutor:
         threads = str(max(1, (os.cpu_count() or 1) // self._workers))
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         kept = {name: os.environ.get(name, threads) for name in names}
+        kept |= {name: os.environ.get(name, value) for name, value in SHORT_SPIN.items()}
         settings = {
             "distributed.scheduler.worker-ttl": None,
             # In place of dask's own, whose MALLOC_TRIM_THRESHOLD_ gives memory back after every
