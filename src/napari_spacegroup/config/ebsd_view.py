@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from .base import Spec, quantity
 
@@ -15,7 +15,7 @@ LARGEST = 1024
 class EbsdViewSpec(Spec):
     """How one pattern is drawn from a master pattern; frames as in ``docs/conventions.md``."""
 
-    shape: tuple[int, int] = Field((120, 120), description="Rows and columns of the screen.")
+    shape: tuple[int, int] = quantity((120, 120), "pixel", "Rows and columns of the screen.")
     pattern_center_x: float = quantity(
         0.5, "detector width", "Pattern center from the left edge, Bruker convention.", ge=-1, le=2
     )
