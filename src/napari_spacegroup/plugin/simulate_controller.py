@@ -34,20 +34,19 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-DRAW, SEARCH, CLEAN = "draw", "search", "clean"
+DRAW, MATCH, SEARCH, CLEAN = "draw", "match", "search", "clean"
 PAUSE_MS = 350
 """Rest after a change of the voltage before a kinematic master pattern is made anew."""
 
 DRAWS_PER_SECOND = 40
 
 
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """A pattern and how well it matches."""
+@dataclass(frozen=True)
+class Match:
+    """How well a pattern matches, or why that is not known."""
 
-    pattern: NDArray[np.float32]
-    match: float | None
-    why_no_match: str
+    value: float | None
+    why_not: str = ""
 
 
 class SimulateController(JobController):
@@ -271,10 +270,8 @@ class SimulateController(JobController):
         if sheets is None or not self._is_open:
             return
 
-        def question() -> Drawn:
-            return draw(sheets, view, shown)
-
-        self._aide.ask(DRAW, question)
+        self._aide.ask(DRAW, lambda: draw(sheets, view))
+        self._aide.ask(MATCH, lambda: match(sheets, view, shown))
 
     def _deliver(self, values: list[Any]) -> None:
         for event in self.latest([value for value in values if isinstance(value, JobEvent)]):
@@ -291,13 +288,11 @@ class SimulateController(JobController):
                 self.state.say(f"The pattern can't be drawn: {answer.error}", is_alert=True)
             elif answer.kind == CLEAN:
                 self.state.measured = answer.value
+            elif answer.kind == MATCH:
+                self.state.why_no_match = answer.value.why_not
+                self.state.match = answer.value.value
             else:
-                self._on_drawn(answer.value)
-
-    def _on_drawn(self, drawn: Drawn) -> None:
-        self.state.why_no_match = drawn.why_no_match
-        self.state.match = drawn.match
-        self.state.drawn = drawn.pattern
+                self.state.drawn = answer.value
 
     def _on_found(self, answer: Answer) -> None:
         state = self.state
@@ -333,20 +328,26 @@ class SimulateController(JobController):
         self._redraw()
 
 
-def draw(sheets: NDArray[np.float32], view: EbsdViewSpec, shown: PatternView | None) -> Drawn:
-    """Return a pattern, and how well it matches the measured one; runs on a helper thread."""
-    from ..simulate.single import correlation, draw_ebsd, has_same_aspect, one_thread
+def draw(sheets: NDArray[np.float32], view: EbsdViewSpec) -> NDArray[np.float32]:
+    """Return a pattern; runs on a helper thread."""
+    from ..simulate.single import draw_ebsd, one_thread
 
     with one_thread():
+        return draw_ebsd(sheets, view)
+
+
+def match(sheets: NDArray[np.float32], view: EbsdViewSpec, shown: PatternView | None) -> Match:
+    """Return how well a pattern matches the measured one; runs on a helper thread."""
+    from ..simulate.single import correlation, draw_ebsd, has_same_aspect, one_thread
+
+    if shown is None:
+        return Match(None, "Point at a pixel of a scan to compare.")
+    if not has_same_aspect(view.shape, shown.measured.shape):
+        rows, columns = shown.measured.shape
+        return Match(None, f"Give the screen the shape of the measured one, {rows} × {columns}.")
+    with one_thread():
         pattern = draw_ebsd(sheets, view)
-        if shown is None:
-            return Drawn(pattern, None, "Point at a pixel of a scan to compare.")
-        if not has_same_aspect(pattern.shape, shown.measured.shape):
-            rows, columns = shown.measured.shape
-            return Drawn(
-                pattern, None, f"Give the screen the shape of the measured one, {rows} × {columns}."
-            )
-        return Drawn(pattern, correlation(pattern, flat_field(shown), shown.mask), "")
+        return Match(correlation(pattern, flat_field(shown), shown.mask))
 
 
 def flat_field(shown: PatternView) -> NDArray[np.float32]:

@@ -205,7 +205,9 @@ class SimulateDock(Dock):
         bindings.connect(events.phase, self._show_phase)
         bindings.connect(events.view, self._show_view)
         bindings.connect(events.voltage, self._show_view)
-        for name in ("drawn", "measured", "measured_name", "match", "drawn_of"):
+        for name in (
+            "drawn", "measured", "measured_name", "match", "why_no_match", "drawn_of",
+        ):  # fmt: skip
             bindings.connect(getattr(events, name), self._show_pictures)
         for name in ("phase", "method", "voltage", "is_stale", "job", "done", "total", "message",
                      "is_alert", "drawn", "measured", "why_no_match", "is_searching",

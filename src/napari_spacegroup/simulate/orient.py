@@ -15,10 +15,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config.ebsd_view import EbsdViewSpec
-from ..crystal.orientations import proper_rotations, random_orientations
-from ..imaging import InputContract, prepare
+from ..crystal.orientations import proper_rotations, random_orientations, rotation_matrices
 from .projector import project
-from .single import bunge_angles, comparable, geometry_of, has_same_aspect, one_thread
+from .single import (
+    bunge_angles,
+    comparable,
+    comparable_batch,
+    geometry_of,
+    has_same_aspect,
+    one_thread,
+)
 
 COARSE_ROWS, FINE_ROWS = 30, 60
 BATCH = 512
@@ -26,7 +32,11 @@ DENSITY, FEWEST, MOST = 240_000, 12_000, 60_000
 """Orientations tried over all rotations, shared by the symmetry, and its limits: neighbours
 are 3 degrees apart for a cubic crystal and 5 for one without rotations."""
 
-KEPT = 24
+KEPT = 12
+APART = 8.0
+"""Candidates and how far from each other they are at least [degrees], so that the true one
+stands beside its pseudo-symmetric likes, such as twins."""
+
 STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.12)
 """Spread of the trials of each round of refinement [degrees]."""
 
@@ -87,19 +97,22 @@ def find_orientation(
         )
     generator = np.random.default_rng(seed)
     sheets = torch.as_tensor(master, dtype=torch.float32)[None]
-    symmetry = len(proper_rotations(space_group))
-    count = min(MOST, max(FEWEST, DENSITY // symmetry))
+    rotations = proper_rotations(space_group)
+    count = min(MOST, max(FEWEST, DENSITY // len(rotations)))
     quaternions = random_orientations(count, generator)
     coarse, fine = (
         _Target(sheets, view, measured, mask, rows) for rows in (COARSE_ROWS, FINE_ROWS)
     )
     with torch.no_grad(), one_thread():
-        best = quaternions[_leaders(coarse.scores(quaternions), KEPT)]
+        best = _candidates(quaternions, coarse.scores(quaternions), rotations)
         for index, spread in enumerate(STEPS):
             target = coarse if index < 2 else fine
-            kept = KEPT if index < 1 else 8 if index < 2 else 3
-            trials = np.concatenate([best, _around(best, spread, generator)])
-            best = trials[_leaders(target.scores(trials), kept)]
+            trials = np.concatenate([best[:, None], _around(best, spread, generator)], axis=1)
+            scores = target.scores(trials.reshape(-1, 4)).reshape(trials.shape[:2])
+            leaders = np.argsort(-scores.max(axis=1))[
+                : KEPT if index < 1 else 6 if index < 3 else 2
+            ]
+            best = trials[leaders, scores[leaders].argmax(axis=1)]
         match = float(fine.scores(best[:1])[0])
     return FoundOrientation(bunge_angles(tuple(float(x) for x in best[0])), match)
 
@@ -133,7 +146,7 @@ class _Target:
 
     def _batch(self, rotations: Tensor) -> Tensor:
         drawn = project(self._sheets, geometry_of(self._view, len(rotations)), rotations)
-        flat = prepare(drawn, InputContract(shape=self.shape)).flatten(1)
+        flat = comparable_batch(drawn, self.shape).flatten(1)
         return _unit(flat[:, self._inside]) @ self._wanted
 
 
@@ -143,19 +156,37 @@ def _unit(values: Tensor) -> Tensor:
     return unit
 
 
-def _leaders(scores: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    return np.argsort(-scores, kind="stable")[:count].astype(np.int64)
+def _candidates(
+    quaternions: NDArray[np.float64],
+    scores: NDArray[np.float32],
+    rotations: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Return the best orientations, no two of them near each other up to symmetry."""
+    order = np.argsort(-scores, kind="stable")[:2000]
+    # Quaternions hold sample to crystal, so symmetry acts from the left.
+    matrices = np.swapaxes(rotation_matrices(quaternions[order]), -1, -2)
+    least = 1 + 2 * np.cos(np.radians(APART))
+    kept: list[int] = []
+    for index, matrix in enumerate(matrices):
+        if kept:
+            turned = rotations[:, None] @ matrices[kept].swapaxes(-1, -2)
+            if np.einsum("skij,ij->sk", turned, matrix.T).max() > least:
+                continue
+        kept.append(index)
+        if len(kept) == KEPT:
+            break
+    return quaternions[order[kept]]
 
 
 def _around(
     quaternions: NDArray[np.float64], spread: float, generator: np.random.Generator
 ) -> NDArray[np.float64]:
-    """Return orientations near given ones, their distances of about ``spread`` [degrees]."""
+    """Return ``(n, TRIALS, 4)`` orientations about ``spread`` [degrees] from given ones."""
     half = generator.normal(0.0, np.radians(spread) / 2, (len(quaternions), TRIALS, 3))
     small = np.concatenate([np.ones((*half.shape[:2], 1)), half], axis=-1)
     a, b = small, quaternions[:, None]
     w = a[..., 0] * b[..., 0] - (a[..., 1:] * b[..., 1:]).sum(-1)
     vector = a[..., :1] * b[..., 1:] + b[..., :1] * a[..., 1:] + np.cross(a[..., 1:], b[..., 1:])
-    turned = np.concatenate([w[..., None], vector], axis=-1).reshape(-1, 4)
-    result: NDArray[np.float64] = turned / np.linalg.norm(turned, axis=1, keepdims=True)
+    turned = np.concatenate([w[..., None], vector], axis=-1)
+    result: NDArray[np.float64] = turned / np.linalg.norm(turned, axis=-1, keepdims=True)
     return result

@@ -15,11 +15,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config.ebsd_view import EbsdViewSpec
-from ..imaging import InputContract, prepare
+from ..imaging import InputContract, gaussian_blur, prepare
 from .projector import DetectorGeometry, project
 
 COMPARED_ROWS = 96
 """Patterns with more rows are compared at this size: bands are many pixels wide there."""
+
+SMOOTHED_ROWS = 60
+"""Before two patterns are compared, what is finer than a pixel of so many rows is smoothed."""
 
 ASPECT_TOLERANCE = 0.02
 
@@ -168,7 +171,7 @@ def correlation(
 def comparable(
     pattern: NDArray[np.generic], shape: tuple[int, int], mask: NDArray[np.bool_] | None
 ) -> Tensor:
-    """Return a pattern as it is compared: without background, of even contrast.
+    """Return a pattern as it is compared: no background, even contrast, fine noise smoothed.
 
     Parameters
     ----------
@@ -188,12 +191,29 @@ def comparable(
     finite = np.isfinite(values)
     inside = finite if mask is None else finite & mask
     values[~inside] = 0
-    prepared = prepare(
-        torch.from_numpy(values)[None],
-        InputContract(shape=shape),
-        mask=None if inside.all() else torch.from_numpy(inside),
-    )
-    return prepared[0, 0]
+    chosen = None if inside.all() else torch.from_numpy(inside)
+    return comparable_batch(torch.from_numpy(values)[None], shape, chosen)[0]
+
+
+def comparable_batch(images: Tensor, shape: tuple[int, int], mask: Tensor | None = None) -> Tensor:
+    """Return many patterns as they are compared; see :func:`comparable`.
+
+    Parameters
+    ----------
+    images
+        Shape ``(n, rows, columns)``, finite.
+    mask
+        True inside the screen, or None.
+
+    Returns
+    -------
+    values
+        Shape ``(n, *shape)``.
+    """
+    flat = prepare(images, InputContract(shape=shape), mask=mask)[:, 0]
+    sigma = shape[0] / SMOOTHED_ROWS
+    smooth = gaussian_blur(flat, sigma) / gaussian_blur(torch.ones_like(flat[:1]), sigma)
+    return smooth * (flat != 0)
 
 
 def _normalised(values: Tensor, inside: Tensor) -> Tensor:
