@@ -56,7 +56,7 @@ def measured(model: Model, shared: Path) -> dict[str, Answers]:
 
     def ask(group: str, name: str, truth: int, scan: object) -> None:
         result = classify(scan, model)
-        sets.setdefault(group, []).append((name, truth, np.asarray(result.probabilities)[0]))
+        sets.setdefault(group, []).append((name, truth, np.asarray(result.probabilities)[0, 0]))
 
     powder = shared / "powder"
     if profile_contract(model).radiation == "xray":

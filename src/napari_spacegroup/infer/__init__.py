@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .candidates import Candidate, candidates
     from .centers import CenterFinder, ScanCenter, scan_center
     from .classifier import Classifier, ClassifierCard, classify_events
     from .colors import color, hex_color
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from .symbols import as_mathtext, as_unicode
 
 _NAMES = {
+    "Candidate": "candidates",
     "CenterFinder": "centers",
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
@@ -32,6 +34,7 @@ _NAMES = {
     "SpaceGroupMap": "spacegroup_map",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
+    "candidates": "candidates",
     "classify_events": "classifier",
     "color": "colors",
     "draw_map": "figure",
@@ -45,6 +48,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Candidate",
     "CenterFinder",
     "Classifier",
     "ClassifierCard",
@@ -54,6 +58,7 @@ __all__ = [
     "SpaceGroupMap",
     "as_mathtext",
     "as_unicode",
+    "candidates",
     "classify_events",
     "color",
     "draw_map",
