@@ -122,7 +122,7 @@ def real_structures(model: Model, shared: Path, most: int) -> Answers:
     return classify_lines(model, stored, np.arange(len(stored)), "standard", SEED)
 
 
-def supply_rate(seconds: float = 40.0) -> dict[str, float]:
+def supply_rate(seconds: float = 25.0) -> dict[str, float]:
     """Return fresh crystals and profiles a second on one thread, after the pool is filled."""
     torch.set_num_threads(1)
     pool = SkeletonPool(range(1, 231), seed=SEED, each=4)
