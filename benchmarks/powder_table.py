@@ -1,6 +1,6 @@
 """Write the tables of docs/powder.md from the stored results of benchmarks/powder.py.
 
-    python benchmarks/powder_table.py
+python benchmarks/powder_table.py
 """
 
 from __future__ import annotations
