@@ -56,7 +56,7 @@ def measured(model: Model, shared: Path) -> dict[str, Answers]:
 
     def ask(group: str, name: str, truth: int, scan: object) -> None:
         result = classify(scan, model)
-        sets.setdefault(group, []).append((name, truth, np.asarray(result.probabilities)[0]))
+        sets.setdefault(group, []).append((name, truth, np.asarray(result.probabilities)[0, 0]))
 
     powder = shared / "powder"
     if profile_contract(model).radiation == "xray":
@@ -122,7 +122,7 @@ def real_structures(model: Model, shared: Path, most: int) -> Answers:
     return classify_lines(model, stored, np.arange(len(stored)), "standard", SEED)
 
 
-def supply_rate(seconds: float = 40.0) -> dict[str, float]:
+def supply_rate(seconds: float = 25.0) -> dict[str, float]:
     """Return fresh crystals and profiles a second on one thread, after the pool is filled."""
     torch.set_num_threads(1)
     pool = SkeletonPool(range(1, 231), seed=SEED, each=4)

@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--held", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--crystals", type=int, default=3000)
+    parser.add_argument("--note", default="", help="what the card should say of the training")
     options = parser.parse_args()
     model = from_run(options.run, options.spec)
     contract = model.card.input
@@ -90,7 +91,14 @@ def main() -> None:
             "groups) differ by strengths alone, not by which lines there are",
         ),
         "training": model.card.training
-        | {"how": "synthetic crystals alone (recipes/powder); profiles drawn kinematically"},
+        | {
+            "how": " ".join(
+                [
+                    "Synthetic crystals alone (recipes/powder), profiles drawn kinematically.",
+                    options.note,
+                ]
+            ).strip()
+        },
         "metrics": metrics,
     }
     model.card = model.card.model_copy(update=update)

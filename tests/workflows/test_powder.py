@@ -11,7 +11,8 @@ import torch
 from napari_spacegroup.cli import main
 from napari_spacegroup.config import PowderTrainSpec, read_train_spec
 from napari_spacegroup.crystal import library_phase
-from napari_spacegroup.errors import ModelError
+from napari_spacegroup.errors import ModelError, ResultError
+from napari_spacegroup.infer import candidates
 from napari_spacegroup.learn import TrainDone, TrainStep, Validation, train_events
 from napari_spacegroup.models import check_model, load_model
 from napari_spacegroup.patterns import from_profiles, read
@@ -132,12 +133,20 @@ def test_from_a_file_on_the_command_line(toy, lines, tmp_path, capsys):
     arguments = ["classify", str(tmp_path / "iron.xye"), "--model", str(toy[0]), "--out",
                  str(tmp_path / "map.h5"), "--json", str(tmp_path / "report.json")]  # fmt: skip
     assert main(arguments) == 0
-    assert "Cu Kα (1.54184 Å) is assumed" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "Cu Kα (1.54184 Å) is assumed" in told.err
+    assert "crystal system: cubic 100.0%" in told.out
     assert json.loads((tmp_path / "report.json").read_text())
     assert main([*arguments, "--wavelength", "1.54184", "--anew"]) == 0
     assert "assumed" not in capsys.readouterr().err
     scan = read(tmp_path / "iron.xye", wavelength=1.54184)
-    assert classify(scan, load_model(toy[0])).labels("space_group").tolist() == [[229]]
+    result = classify(scan, load_model(toy[0]))
+    ranked = candidates(result)
+    assert ranked[0].label == result.labels("space_group")[0, 0] == 229
+    assert [c.label for c in ranked[1:]] in ([225, 227], [227, 225])
+    assert sum(c.probability for c in ranked) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(ResultError, match="outside"):
+        candidates(result, (0, 1))
     arguments = ["evaluate", str(toy[0]), "--scan", str(tmp_path / "iron.xye"), "--truth", "229",
                  "--wavelength", "1.54184", "--json", str(tmp_path / "e.json")]  # fmt: skip
     assert main(arguments) == 0

@@ -62,6 +62,19 @@ def print_summary(result: SpaceGroupMap) -> None:
     for row in result.legend("space_group"):
         name = f"{row.symbol} ({row.label})" if row.label else row.symbol
         print(f"{name:<14}{row.system:<14}{row.share:>8.1%}{row.mean_confidence:>12.2f}")
+    if (scan_y, scan_x) == (1, 1):
+        print_candidates(result)
+
+
+def print_candidates(result: SpaceGroupMap) -> None:
+    """Print the likeliest answers for a single pattern, such as a powder profile."""
+    from ..infer.candidates import candidates
+
+    for level in ("crystal_system", "bravais_lattice", "space_group"):
+        found = candidates(result, level=level)
+        rows = [f"{c.symbol} ({c.label})" if level == "space_group" else c.symbol for c in found]
+        told = ", ".join(f"{row} {c.probability:.1%}" for row, c in zip(rows, found, strict=True))
+        print(f"{level.replace('_', ' ')}: {told}")
 
 
 def print_accuracy(report: Any) -> None:

@@ -281,7 +281,9 @@ def _closest(
     apart = firsts[:, :, None, None] - (places[:, None, :, None] + centring)
     apart -= np.round(apart)
     near = apart[..., None, :] + steps
-    length = np.einsum("msacnj,mjk,msacnk->msacn", near, metrics, near, optimize=True)
+    count = len(metrics)
+    flat = near.reshape(count, -1, 3)
+    length = ((flat @ metrics) * flat).sum(-1).reshape(near.shape[:-1])
     length[length < 1e-9] = np.inf  # the atom itself
     least = np.sqrt(length.min(axis=(3, 4))) / (radii[:, None] + each[None])
     # An atom touches its own images along the axes, which rounding leaves out.

@@ -22,6 +22,7 @@ from ..errors import ModelError
 
 AxisKind = Literal["two_theta", "q", "d"]
 Radiation = Literal["xray", "neutron", "unknown"]
+_WORDS = {"xray": "X-rays", "neutron": "neutrons"}
 SMOOTH = 5
 """Points [grid] averaged before the background is looked for, so that noise does not set it."""
 
@@ -199,8 +200,8 @@ def prepare_profiles(
         )
     if axis.radiation not in ("unknown", contract.radiation):
         raise ModelError(
-            f"the profile is of {axis.radiation}s, the model is for {contract.radiation}s; choose "
-            "the other one of xrd-symmetry and neutron-symmetry"
+            f"the profile was measured with {_WORDS[axis.radiation]}, the model is for "
+            f"{_WORDS[contract.radiation]}; choose a model for {_WORDS[axis.radiation]}"
         )
     profiles = patterns[:, 0].to(torch.float32)
     if background is not None:

@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .candidates import Candidate, candidates
     from .centers import CenterFinder, ScanCenter, scan_center
     from .classifier import Classifier, ClassifierCard, classify_events
     from .colors import color, hex_color
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .tilt import TiltSuggestion, holder_angles, holder_rotation, suggest_axes
 
 _NAMES = {
+    "Candidate": "candidates",
     "CenterFinder": "centers",
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
@@ -38,6 +40,7 @@ _NAMES = {
     "TiltSuggestion": "tilt",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
+    "candidates": "candidates",
     "classify_events": "classifier",
     "color": "colors",
     "combine_probabilities": "combine",
@@ -57,6 +60,7 @@ _NAMES = {
 }
 
 __all__ = [
+    "Candidate",
     "CenterFinder",
     "Classifier",
     "ClassifierCard",
@@ -69,6 +73,7 @@ __all__ = [
     "TiltSuggestion",
     "as_mathtext",
     "as_unicode",
+    "candidates",
     "classify_events",
     "color",
     "combine_probabilities",

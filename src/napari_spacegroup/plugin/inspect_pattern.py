@@ -264,7 +264,7 @@ def make_view(
     if model_name and status is PixelStatus.OK:
         model = provider.load(model_name, "inspect")
         network = provider.network_view(model, measured, scan)
-        if asks_why:
+        if asks_why and scan.axis is None:
             reasons = provider.reasons(model, measured, scan)
         if not bars:
             found = provider.predict(model, measured, scan)

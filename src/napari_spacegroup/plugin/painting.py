@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRect, QRectF, QSize, Qt
@@ -55,6 +57,33 @@ def heat_image(heat: NDArray[np.floating]) -> QImage:
     return QImage(bytes_.data, columns, rows, 4 * columns, kind).copy()
 
 
+def drawn_profile(
+    values: NDArray[np.generic], rows: int = 160, columns: int = 240
+) -> NDArray[np.float32]:
+    """Return the picture of a profile: what each column of it spans, bright on dark.
+
+    Parameters
+    ----------
+    values
+        Shape ``(1, n)``; the highest of them reaches the top.
+    rows, columns
+        Size of the picture; narrower where there are fewer points.
+    """
+    line = np.nan_to_num(np.asarray(values, np.float64)[0])
+    columns = min(columns, len(line))
+    edges = np.linspace(0, len(line), columns + 1).astype(int)
+    low = np.array([line[a:b].min() for a, b in itertools.pairwise(edges)])
+    high = np.array([line[a:b].max() for a, b in itertools.pairwise(edges)])
+    # Neighbouring columns meet, so that a steep flank is one line.
+    low[1:] = np.minimum(low[1:], high[:-1])
+    high[:-1] = np.maximum(high[:-1], low[1:])
+    span = max(high.max() - low.min(), 1e-12)
+    heights = (np.stack([low, high]) - low.min()) / span * (rows - 1)
+    level = np.arange(rows)[::-1, None]
+    lit = (level >= np.floor(heights[0])) & (level <= np.ceil(heights[1]))
+    return np.asarray(lit, np.float32)
+
+
 class PatternImage(QWidget):
     """A picture with a caption above it, as large as the aspect ratio lets it be.
 
@@ -88,7 +117,9 @@ class PatternImage(QWidget):
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern, or the placeholder."""
-        self.image = None if values is None else gray_image(values)
+        is_profile = values is not None and values.shape[0] == 1 and values.shape[1] > 1
+        drawn = drawn_profile(values) if values is not None and is_profile else values
+        self.image = None if drawn is None else gray_image(drawn)
         shape = "" if values is None else f", {values.shape[0]} × {values.shape[1]}"
         self.setToolTip(self.caption + shape)
         self.update()

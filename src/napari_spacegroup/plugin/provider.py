@@ -147,6 +147,7 @@ class ZooProvider:
             _inside(pattern, scan)[None],
             static_background=scan.static_background,
             mask=scan.mask,
+            **_axis(scan, model),
         )
         return np.asarray(inputs[0, 0].cpu().numpy(), dtype=np.float32)
 
@@ -157,6 +158,7 @@ class ZooProvider:
             static_background=scan.static_background,
             mask=scan.mask,
             pattern_center=_mean_center(scan, model),
+            **_axis(scan, model),
         )
         return np.asarray(found[0], dtype=np.float32)
 
@@ -191,6 +193,17 @@ def _mean_center(scan: PatternScan, model: Any) -> NDArray[np.float64] | None:
     center = scan_center(scan, model, model.card.sha256)  # type: ignore[attr-defined]
     mean: NDArray[np.float64] = center.centers.reshape(-1, 3).mean(0)
     return mean
+
+
+def _axis(scan: PatternScan, model: Any) -> dict[str, Any]:
+    """Return what a model is told of the columns of profiles; nothing for pictures."""
+    if scan.axis is None:
+        return {}
+    from ..infer.map_start import with_wavelength
+    from ..infer.view import PatternView
+
+    view, _ = with_wavelength(PatternView(axis=scan.axis), model)
+    return {"axis": view.axis}
 
 
 def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:

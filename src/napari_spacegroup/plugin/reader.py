@@ -28,6 +28,13 @@ SUFFIXES = (
     ".tvips",
     ".dm3",
     ".dm4",
+    ".xy",
+    ".xye",
+    ".xys",
+    ".xrdml",
+    ".gsa",
+    ".gss",
+    ".fxye",
 )
 
 Paths = str | Sequence[str]

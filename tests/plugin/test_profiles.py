@@ -1,0 +1,63 @@
+"""Powder profiles in the window: opened as a scan, drawn as a line, asked of the model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("qtpy")
+
+from napari_spacegroup.patterns import from_profiles
+from napari_spacegroup.plugin.inspect_pattern import make_view
+from napari_spacegroup.plugin.painting import PatternImage, drawn_profile
+from napari_spacegroup.plugin.provider import ZooProvider
+from napari_spacegroup.plugin.reader import read_layers
+
+ANGLE = np.arange(10.0, 90.0, 0.02)
+COUNTS = 50 + 900 * np.exp(-0.5 * ((ANGLE - 30) / 0.1) ** 2)
+
+
+def test_a_drawn_profile_shows_its_peak_where_it_stands():
+    drawn = drawn_profile(COUNTS[None], rows=100, columns=200)
+    assert drawn.shape == (100, 200)
+    assert drawn.any(axis=0).all()  # an unbroken line
+    top = np.flatnonzero(drawn[0])
+    assert abs(top.mean() / 200 - 20 / 80) < 0.01
+    assert drawn[-3:].any(axis=0).mean() > 0.9  # all else lies at the bottom
+
+
+@pytest.mark.gui
+def test_a_one_row_pattern_is_shown_as_a_line(qtbot):
+    image = PatternImage("As measured", "")
+    qtbot.addWidget(image)
+    image.set_values(COUNTS[None])
+    assert (image.image.width(), image.image.height()) == (240, 160)
+    image.set_values(np.eye(12))
+    assert image.image.width() == 12
+
+
+@pytest.mark.gui
+def test_a_profile_opens_as_a_layer(tmp_path):
+    np.savetxt(tmp_path / "a.xye", np.column_stack([ANGLE, COUNTS, np.sqrt(COUNTS)]))
+    layers = read_layers(str(tmp_path / "a.xye"))
+    assert len(layers) == 1
+    assert layers[0][0].shape == (1, 1)
+
+
+def test_the_dock_asks_the_model_along_the_axis(tmp_path, monkeypatch):
+    import torch
+
+    from napari_spacegroup.imaging import ProfileContract
+    from napari_spacegroup.models import Model, ModelCard, build
+
+    torch.manual_seed(0)
+    options = {"points": 512, "widths": [8, 8], "blocks": [1, 1], "stem": 8, "layers": 1}
+    card = ModelCard(name="tiny", technique="powder", classes=(225, 227), options=options,
+                     architecture="profilenet", input=ProfileContract(points=512))  # fmt: skip
+    Model(build("profilenet", 2, **options), card).save(tmp_path / "tiny")
+    monkeypatch.setenv("NAPARI_SPACEGROUP_MODELS", str(tmp_path))
+    scan = from_profiles(COUNTS, two_theta=ANGLE)
+    view = make_view(scan, (0, 0), ZooProvider(), "tiny", None, "space_group", 0.0, asks_why=True)
+    assert view.network.shape == (1, 512)
+    assert view.network.max() == 1
+    assert sum(bar.probability for bar in view.bars) == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,15 @@
+"""The tables of docs/powder.md are those of the stored results."""
+
+from __future__ import annotations
+
+import importlib.util
+
+
+def test_the_page_holds_what_is_stored(repository):
+    path = repository / "benchmarks" / "powder_table.py"
+    spec = importlib.util.spec_from_file_location("powder_table", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    page = (repository / "docs" / "powder.md").read_text(encoding="utf-8")
+    shown = page.split(module.BEGIN)[1].split(module.END)[0].strip()
+    assert shown == module.text().strip()
