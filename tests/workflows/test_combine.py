@@ -14,7 +14,7 @@ import napari_spacegroup as nsg
 from napari_spacegroup.cli import main
 from napari_spacegroup.config import HolderSpec, sad_condition
 from napari_spacegroup.crystal import library_phase
-from napari_spacegroup.errors import ScanError
+from napari_spacegroup.errors import ModelError, ScanError
 from napari_spacegroup.imaging import SpotContract
 from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.simulate.reflections import simulate_reflections
@@ -104,6 +104,9 @@ def test_a_blo_stack_is_classified(model_folder, shared_data):
     """The material is not stated, so nothing is said of the answer."""
     path = next((shared_data / "sad" / "sped_blo_unlabelled_rosettasciio").glob("*.blo"))
     scan = nsg.read(path)
+    # The file's virtual bright-field image, not the mean of the patterns.
+    assert scan.navigation is not None
+    assert scan.navigation_image().shape == scan.scan_shape
     result = nsg.classify(scan, model_folder)
     assert result.labels("space_group").shape == scan.scan_shape
     assert (result.labels("space_group") > 0).all()
@@ -117,3 +120,10 @@ def test_evaluate_draws_spot_patterns(model_folder):
     assert report["n"] == 8
     assert set(report["per_phase"]) == {"Si", "Fe"}
     assert report["made"]["g_max_per_angstrom"] > 1
+
+
+def test_a_model_of_spots_is_whole_and_has_nothing_to_explain(model_folder, pictures):
+    assert nsg.check_model(model_folder) == []
+    nsg.load_model(model_folder).warm_up(4)
+    with pytest.raises(ModelError, match="reads spots, not pictures"):
+        nsg.explain(pictures[0], model_folder)
