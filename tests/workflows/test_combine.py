@@ -21,6 +21,7 @@ from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.patterns import virtual_image
 from napari_spacegroup.simulate.reflections import simulate_reflections
 from napari_spacegroup.simulate.spot_patterns import draw_patterns
+from napari_spacegroup.workflows import simulate
 
 CLASSES = (221, 225, 227, 229)
 
@@ -130,3 +131,16 @@ def test_a_model_of_spots_is_whole_and_has_nothing_to_explain(model_folder, pict
     nsg.load_model(model_folder).warm_up(4)
     with pytest.raises(ModelError, match="reads spots, not pictures"):
         nsg.explain(pictures[0], model_folder)
+
+
+def test_simulate_writes_spot_patterns(tmp_path):
+    cif = Path(__file__).parents[1] / "data" / "cif" / "quartz_levien.cif"
+    spec = nsg.SimulateSpec.from_mapping(
+        {"phases": [cif], "output": {"kind": "sad", "patterns_per_phase": 3}, "seed": 2}
+    )
+    with np.load(simulate(spec, tmp_path / "sad.npz")) as content:
+        assert content["patterns"].shape == (3, 256, 256)
+        assert content["patterns"].std(axis=(1, 2)).min() > 0
+        assert set(content["space_groups"]) <= {152, 154}
+    scan = nsg.read(tmp_path / "sad.npz", dataset="patterns")
+    assert scan.n_patterns == 3

@@ -13,7 +13,7 @@ from .explain import ExplainMethod, ExplainSpec
 from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
-from .simulate import EbsdOutput, MasterOutput, SimulateSpec
+from .simulate import EbsdOutput, MasterOutput, SadOutput, SimulateSpec
 from .spots import SpotRangeSpec, sad_condition
 from .train import (
     BaseTrainSpec,
@@ -49,6 +49,7 @@ __all__ = [
     "MicroscopeSpec",
     "NetworkSpec",
     "Range",
+    "SadOutput",
     "ScheduleSpec",
     "SimulateSpec",
     "SimulatedMicroscopeSpec",
