@@ -49,7 +49,7 @@ def main() -> None:
             features.append(simulate_features(crystals, chosen, asked, generator))
             labels.append(crystals.labels[chosen])
         path = options.out / f"part-{options.seed}-{part:04d}.npz"
-        waiting = path.with_suffix(".tmp.npz")
+        waiting = path.with_name(f".{path.name}")
         np.savez(waiting, features=torch.cat(features).half().numpy(),
                  space_groups=np.array(classes)[torch.cat(labels).numpy()])  # fmt: skip
         waiting.rename(path)

@@ -67,7 +67,25 @@ def test_repeated_patterns_are_found_to_be_dependent():
         row = np.where(np.arange(2) == says, 0.75, 0.25)
         groups.append(np.tile(row, (4, 1)))
         labels.append(truth)
-    assert fit_independence(groups, labels) == pytest.approx(0.25, abs=0.06)
+    assert fit_independence(groups, labels) == pytest.approx(0.0, abs=0.06)
+
+
+def test_independent_patterns_are_found_to_be_independent():
+    rng = np.random.default_rng(2)
+    truth = rng.integers(2, size=400)
+    says = np.where(rng.random((400, 4)) < 0.75, truth[:, None], 1 - truth[:, None])
+    groups = [np.where(np.arange(2) == row[:, None], 0.75, 0.25) for row in says]
+    assert fit_independence(groups, truth.tolist(), error_share=1e-6) > 0.7
+
+
+def test_one_pattern_counts_as_itself_whatever_the_independence():
+    each = np.array([[0.7, 0.3]])
+    for value in (0.0, 0.4, 1.0):
+        joint = combine_probabilities(each, (225, 229), independence=value, error_share=1e-9)
+        np.testing.assert_allclose(joint.probabilities, each[0], atol=1e-6)
+    twice = combine_probabilities(np.repeat(each, 2, axis=0), (225, 229), independence=0.0,
+                                  error_share=1e-9)  # fmt: skip
+    np.testing.assert_allclose(twice.probabilities, each[0], atol=1e-6)
 
 
 def test_wrong_shapes_are_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -14,11 +15,13 @@ import napari_spacegroup as nsg
 from napari_spacegroup.cli import main
 from napari_spacegroup.config import HolderSpec, sad_condition
 from napari_spacegroup.crystal import library_phase
-from napari_spacegroup.errors import ScanError
+from napari_spacegroup.errors import ModelError, ScanError
 from napari_spacegroup.imaging import SpotContract
 from napari_spacegroup.models import Model, ModelCard, build
+from napari_spacegroup.patterns import virtual_image
 from napari_spacegroup.simulate.reflections import simulate_reflections
 from napari_spacegroup.simulate.spot_patterns import draw_patterns
+from napari_spacegroup.workflows import simulate
 
 CLASSES = (221, 225, 227, 229)
 
@@ -104,6 +107,10 @@ def test_a_blo_stack_is_classified(model_folder, shared_data):
     """The material is not stated, so nothing is said of the answer."""
     path = next((shared_data / "sad" / "sped_blo_unlabelled_rosettasciio").glob("*.blo"))
     scan = nsg.read(path)
+    assert scan.technique == "sad"
+    scan = replace(scan, navigation=virtual_image(scan))
+    assert scan.navigation_image().shape == scan.scan_shape
+    assert scan.navigation_image().std() > 0
     result = nsg.classify(scan, model_folder)
     assert result.labels("space_group").shape == scan.scan_shape
     assert (result.labels("space_group") > 0).all()
@@ -117,3 +124,23 @@ def test_evaluate_draws_spot_patterns(model_folder):
     assert report["n"] == 8
     assert set(report["per_phase"]) == {"Si", "Fe"}
     assert report["made"]["g_max_per_angstrom"] > 1
+
+
+def test_a_model_of_spots_is_whole_and_has_nothing_to_explain(model_folder, pictures):
+    assert nsg.check_model(model_folder) == []
+    nsg.load_model(model_folder).warm_up(4)
+    with pytest.raises(ModelError, match="reads spots, not pictures"):
+        nsg.explain(pictures[0], model_folder)
+
+
+def test_simulate_writes_spot_patterns(tmp_path):
+    cif = Path(__file__).parents[1] / "data" / "cif" / "quartz_levien.cif"
+    spec = nsg.SimulateSpec.from_mapping(
+        {"phases": [cif], "output": {"kind": "sad", "patterns_per_phase": 3}, "seed": 2}
+    )
+    with np.load(simulate(spec, tmp_path / "sad.npz")) as content:
+        assert content["patterns"].shape == (3, 256, 256)
+        assert content["patterns"].std(axis=(1, 2)).min() > 0
+        assert set(content["space_groups"]) <= {152, 154}
+    scan = nsg.read(tmp_path / "sad.npz", dataset="patterns")
+    assert scan.n_patterns == 3

@@ -15,7 +15,7 @@ from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .powder import GridSpec, PowderTrainSpec, ProfileNetworkSpec
-from .simulate import EbsdOutput, MasterOutput, SimulateSpec
+from .simulate import EbsdOutput, MasterOutput, SadOutput, SimulateSpec
 from .spots import SpotRangeSpec, sad_condition
 from .train import (
     BaseTrainSpec,
@@ -55,6 +55,7 @@ __all__ = [
     "PowderTrainSpec",
     "ProfileNetworkSpec",
     "Range",
+    "SadOutput",
     "ScheduleSpec",
     "SimulateSpec",
     "SimulatedMicroscopeSpec",

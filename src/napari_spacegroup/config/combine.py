@@ -43,8 +43,8 @@ class CombineSpec(Spec):
         "the paper on zone axes.",
     )  # fmt: skip
     independence: float | None = quantity(
-        None, "1", "Power of each pattern's likelihood: 1 for independent patterns, less where "
-        "one crystal misleads in all alike; null takes the model card's, or 1.", gt=0, le=1,
+        None, "1", "What each further pattern adds: 1 for independent patterns, less where one "
+        "crystal misleads in all alike; null takes the model card's, or 1.", ge=0, le=1,
     )  # fmt: skip
     error_share: float = quantity(
         0.01, "1", "Chance that a pattern's answer says nothing, so that no pattern can veto.",

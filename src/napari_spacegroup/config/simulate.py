@@ -28,6 +28,20 @@ class EbsdOutput(Spec):
     )
 
 
+class SadOutput(Spec):
+    """Write spot patterns, kinematic, with their labels."""
+
+    kind: Literal["sad"] = Field("sad", description="Spot patterns.")
+    patterns_per_phase: int = quantity(100, "1", "Patterns of each phase.", ge=1, le=10**6)
+    condition: ConditionName = Field(
+        "standard", description="Beam, camera and noise, as evaluate defines them."
+    )
+    zone_share: float = quantity(
+        0.0, "1", "Share of patterns along a low zone axis of a cubic crystal; the others are at "
+        "any orientation.", ge=0, le=1,
+    )  # fmt: skip
+
+
 class SimulateSpec(Spec):
     """What ``simulate`` is asked."""
 
@@ -35,7 +49,7 @@ class SimulateSpec(Spec):
     master: MasterSpec = Field(
         default_factory=DynamicalSpec, description="How master patterns are computed."
     )
-    output: Annotated[MasterOutput | EbsdOutput, Field(discriminator="kind")] = Field(
+    output: Annotated[MasterOutput | EbsdOutput | SadOutput, Field(discriminator="kind")] = Field(
         default_factory=MasterOutput, description="What is written."
     )
     seed: int = quantity(0, "1", "Seed of all random numbers.", ge=0, lt=2**32)

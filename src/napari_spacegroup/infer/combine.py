@@ -3,8 +3,9 @@
 Two rules. The *mean* of probabilities is the one of the paper on zone axes (RSC Adv. 2021, 11,
 38307): one pattern that names four groups and one that names a single group give it 62.5 %. It
 never becomes sure. *Bayes* multiplies what each pattern says over the prior; it is as good as the
-probabilities are calibrated, and patterns of one crystal are less than independent, which a
-power below 1 allows for.
+probabilities are calibrated, and patterns of one crystal are less than independent: what misleads
+in one misleads in the next. So n patterns count as ``1 + (n - 1) r`` independent ones, with an
+independence ``r`` from 0 to 1; a single pattern always counts as itself.
 """
 
 from __future__ import annotations
@@ -95,7 +96,8 @@ def combine_probabilities(
         That the model was trained with, shape ``(class,)``; even where None, as the training
         of this package is.
     independence
-        Power of each likelihood; bayes alone.
+        What each further pattern adds, from 0 (the geometric mean) to 1 (independent); bayes
+        alone.
     error_share
         Chance that an answer says nothing; bayes alone.
     names
@@ -129,8 +131,10 @@ def combine_probabilities(
         steps = np.cumsum(each, axis=0) / np.arange(1, len(each) + 1)[:, None]
     else:
         sure = (1 - error_share) * each + error_share * before
-        gain = independence * np.log(sure / np.maximum(before, 1e-300))
-        total = np.log(np.maximum(before, 1e-300)) + np.cumsum(gain, axis=0)
+        gain = np.cumsum(np.log(sure / np.maximum(before, 1e-300)), axis=0)
+        count = np.arange(1, len(each) + 1)[:, None]
+        weight = (1 + (count - 1) * independence) / count
+        total = np.log(np.maximum(before, 1e-300)) + weight * gain
         steps = np.exp(total - total.max(axis=1, keepdims=True))
     steps = steps / steps.sum(axis=1, keepdims=True)
     titles = tuple(names) if names is not None else tuple(f"pattern {i}" for i in range(len(each)))
@@ -140,7 +144,7 @@ def combine_probabilities(
 def fit_independence(
     groups: Sequence[NDArray[np.floating]], labels: Sequence[int], error_share: float = 0.01
 ) -> float:
-    """Return the power of the likelihoods that fits crystals of known group best.
+    """Return the independence that fits crystals of known group best.
 
     Parameters
     ----------
@@ -152,14 +156,14 @@ def fit_independence(
         As in :func:`combine_probabilities`.
     """
     best, least = 1.0, np.inf
-    for power in np.linspace(0.05, 1.0, 39):
+    for value in np.linspace(0.0, 1.0, 41):
         loss = 0.0
         for probabilities, label in zip(groups, labels, strict=True):
             joint = combine_probabilities(
-                probabilities, range(probabilities.shape[1]), independence=float(power),
+                probabilities, range(probabilities.shape[1]), independence=float(value),
                 error_share=error_share,
             ).probabilities  # fmt: skip
             loss -= float(np.log(max(joint[label], 1e-12)))
         if loss < least:
-            best, least = float(power), loss
+            best, least = float(value), loss
     return best

@@ -97,6 +97,8 @@ class SpotSupply:
         for folder in spec.drawn:
             for part in sorted(folder.glob("part-*.npz")):
                 self._add_drawn(part)
+        # What was drawn ahead is enough to begin with; without it the pool is filled first.
+        self._enough = self._filled or spec.pool
 
     @property
     def has_validation(self) -> bool:
@@ -109,7 +111,7 @@ class SpotSupply:
 
     def draw(self, count: int) -> SpotBatch:
         """Return a batch from the pool, which is filled or renewed on the way."""
-        self._owed += count if self._filled < self.spec.pool else count * self.spec.fresh_share
+        self._owed += count * (self.spec.fresh_share if self._filled >= self._enough else 1.0)
         while self._owed > 0:
             self._draw_fresh(CHUNK)
             self._owed -= CHUNK

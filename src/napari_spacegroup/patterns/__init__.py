@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .profiles import from_profiles
     from .scan import PatternScan
     from .source import PatternSource
+    from .virtual import virtual_image
 
 _HOME = {
     "Geometry": "geometry",
@@ -29,6 +30,7 @@ _HOME = {
     "detect_mask": "mask",
     "from_profiles": "profiles",
     "prepare": "preprocess",
+    "virtual_image": "virtual",
 }
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "from_profiles",
     "prepare",
     "read",
+    "virtual_image",
 ]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ScanError
+from ..errors import ModelError, ScanError
 from ..infer.centers import CenterFinder, scan_center
 from ..infer.explain import Explanation, explain_pattern
 from ..infer.pixel_status import PixelStatus, pattern_status
@@ -162,7 +162,19 @@ def _explained(
 
 
 def explainable(model: Model | str | Path, device: str | None) -> Model:
-    """Return a model on its device; a name or a folder is loaded."""
+    """Return a model on its device; a name or a folder is loaded.
+
+    Raises
+    ------
+    ModelError
+        If its network sees no picture, but spots or a profile measured beforehand.
+    """
     loaded: Any = as_model(model, device)
+    kind = getattr(loaded.card.input, "kind", "image")
+    if kind != "image":
+        raise ModelError(
+            f"the model {loaded.card.name!r} reads {kind}, not pictures, so there is no picture of "
+            "what it looks at; choose a model for EBSD"
+        )
     moved: Model = loaded.to(device) if device is not None else loaded
     return moved

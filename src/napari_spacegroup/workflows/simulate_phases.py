@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import SimulateSpec
-from ..config.simulate import EbsdOutput
+from ..config import SimulateSpec, sad_condition
+from ..config.simulate import EbsdOutput, SadOutput
 from ..crystal.phase import Phase
 from ..errors import CancelledError, PhaseError, SpecError
 from ..infer.whole_file import whole_file
@@ -37,8 +37,8 @@ def simulate(
     spec
         A spec, or the YAML file of one.
     out
-        ``.npz``: a set of master patterns that ``train`` takes, or EBSD patterns with
-        labels. ``.h5``: the master pattern of a single phase, all energies kept.
+        ``.npz``: a set of master patterns that ``train`` takes, or EBSD or spot patterns
+        with labels. ``.h5``: the master pattern of a single phase, all energies kept.
     executor, scheduler
         Where it runs; see :func:`napari_spacegroup.jobs.as_executor`. On dask each phase is
         a task; elsewhere ``spec.workers`` says how many processes work here.
@@ -68,11 +68,14 @@ def simulate(
     out = Path(out)
     phases = _read_phases(spec.phases)
     is_single = out.suffix in (".h5", ".hdf5")
-    if is_single and (len(phases) > 1 or isinstance(spec.output, EbsdOutput)):
+    if is_single and (len(phases) > 1 or isinstance(spec.output, EbsdOutput | SadOutput)):
         raise SpecError(
-            f"{out.name} can hold one master pattern; for {len(phases)} phases or for EBSD "
+            f"{out.name} can hold one master pattern; for {len(phases)} phases or for "
             "patterns give a name that ends in .npz"
         )
+    if isinstance(spec.output, SadOutput):
+        _write_spot_patterns(out, phases, spec.output, spec.seed, cancel or CancelToken())
+        return out
     chosen, is_ours = as_executor(executor, scheduler)
     try:
         client = None if chosen.shares_memory else getattr(chosen, "client", None)
@@ -169,5 +172,35 @@ def _write_patterns(out: Path, masters: MasterSet, output: EbsdOutput, seed: int
             patterns=np.concatenate(patterns).astype(np.float32),
             space_groups=masters.space_groups[indices.numpy()].astype(np.int16),
             names=np.array([masters.records[int(i)].name for i in indices]),
+            spec=json.dumps(output.model_dump(mode="json") | {"seed": seed}),
+        )
+
+
+def _write_spot_patterns(
+    out: Path, phases: Sequence[Phase], output: SadOutput, seed: int, cancel: CancelToken
+) -> None:
+    import torch
+
+    from ..simulate.reflections import simulate_reflections
+    from ..simulate.spot_patterns import draw_patterns
+
+    asked = sad_condition(output.condition).replace(zone_share=output.zone_share)
+    generator = torch.Generator().manual_seed(seed)
+    patterns, names, groups = [], [], []
+    for phase in phases:
+        crystal = simulate_reflections(phase, 1.3)
+        for start in range(0, output.patterns_per_phase, 64):
+            if cancel.is_cancelled:
+                raise CancelledError("the simulation was cancelled; nothing was written")
+            count = min(64, output.patterns_per_phase - start)
+            patterns.append(draw_patterns([crystal] * count, asked, generator).numpy())
+            names += [phase.name] * count
+            groups += [phase.space_group] * count
+    with whole_file(out) as file:
+        np.savez_compressed(
+            file,
+            patterns=np.concatenate(patterns).astype(np.float32),
+            space_groups=np.array(groups, np.int16),
+            names=np.array(names),
             spec=json.dumps(output.model_dump(mode="json") | {"seed": seed}),
         )
