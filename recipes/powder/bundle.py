@@ -18,7 +18,8 @@ from napari_spacegroup.config import read_train_spec
 from napari_spacegroup.crystal.levels import level_names, members
 from napari_spacegroup.jobs import CancelToken
 from napari_spacegroup.learn import TrainDone, train_events
-from napari_spacegroup.models import Model
+from napari_spacegroup.models import Model, load_model
+from napari_spacegroup.models.card import CARD_NAME
 from napari_spacegroup.simulate.lineset import LineSet
 from napari_spacegroup.workflows.answers import score
 from napari_spacegroup.workflows.evaluate_powder import classify_lines
@@ -32,6 +33,8 @@ WORDS = {
 
 def from_run(run: Path, spec_path: Path) -> Model:
     """Return the model of a run, finished or not."""
+    if (run / CARD_NAME).is_file():
+        return load_model(run)
     spec = read_train_spec(spec_path)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(run / "checkpoint.safetensors", folder)
