@@ -112,6 +112,13 @@ def main() -> None:
               "and none says how well a real crystal with dynamical intensities is read.",
               "- One pattern in a random orientation often shows too little: 4 to 20 spots of a "
               "small cell, no row or zone in which a screw axis or glide plane could be seen.",
+              "- Rendered photographs: scratches, labels and coarse grain leave false spots, which "
+              "spoil the lattice. The answer is then vague, as it should be, but rarely right; cut "
+              "labels off and join several patterns.",
+              "- A small cell along a low zone axis shows a lattice that several groups share; one "
+              "such pattern can't decide, and the model says so.",
+              "- `sad-symmetry`, all 230 groups, is not there: indexing of spots knows the cubic "
+              "lattice alone.",
               "- Published figures for one pattern in any orientation, 70.2 % space group and 89.2 "
               "% crystal system, are over all systems and the frequencies of a database; here all "
               "36 cubic groups count alike. The two can't be compared directly.",

@@ -6,10 +6,10 @@
 One list of reflections per cubic crystal, symmetry equivalents stored once, up to 1.25 1/Å. Of
 each space group at most ``MOST`` structures of the library are taken, prototypes by the square
 root of their number; synthetic crystals of the group fill it up to ``LEAST``, so that the five
-groups without any structure are there too. One prototype in ten (whole, and all its formulas)
-is held out: half of them (``calibration``) are watched while training and fit the temperature,
-half (``test``) serve the report alone; of the synthetic crystals likewise one in ten. Structures
-whose group is pseudosymmetric (``sg_loose``) are left out.
+groups without any structure are there too. One prototype in ten is held out whole (a formula can
+still stand on both sides in two prototypes): half of them (``calibration``) are watched while
+training and fit the temperature, half (``test``) serve the report alone; of the synthetic crystals
+one in ten goes to each. Structures whose group is pseudosymmetric (``sg_loose``) are left out.
 """
 
 from __future__ import annotations

@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_spacegroup.crystal import level_index, library_phase
-from napari_spacegroup.crystal.levels import aggregate
-from napari_spacegroup.infer import combine_probabilities
+from napari_spacegroup.crystal import level_name, library_phase
+from napari_spacegroup.infer import combine_probabilities, measure_pattern
 from napari_spacegroup.models import check_model, load_model
 
 AXES = ([0, 0, 1], [0, 1, 1], [1, 1, 2], [1, 0, 3])
@@ -56,16 +55,36 @@ def test_the_model_is_whole(model):
     assert any({216, 225} <= set(s) for s in model.card.equivalence_sets)
 
 
-def test_four_zone_axes_name_the_lattice(model):
-    """Iron, copper and rock salt: body and face centred, without absences beyond that."""
-    right = []
+def test_four_zone_axes_name_the_extinction_group(model):
+    """Body and face centred crystals without absences beyond that: among the first of 23.
+
+    Small cells are where one picture shows least, and the model is weakest.
+    """
+    right, inside = [], []
     for name in ("Fe", "Cu", "NaCl", "W", "Al"):
         pictures = np.stack([drawn(name, axis, i) for i, axis in enumerate(AXES)])
         joint = combine_probabilities(
             model.predict(pictures), model.classes,
             independence=model.card.training["independence"],
         )  # fmt: skip
-        reached, matrix = aggregate(model.classes, "bravais_lattice")
-        found = reached[int((joint.probabilities @ matrix).argmax())]
-        right.append(found == level_index(library_phase(name).space_group, "bravais_lattice"))
-    assert np.mean(right) >= 0.6
+        truth = library_phase(name).space_group
+        names = [group for group, _ in joint.ranked("extinction_group")]
+        right.append(names.index(level_name(truth, "extinction_group")) < 3)
+        order = np.argsort(-joint.probabilities)
+        size = int((np.cumsum(joint.probabilities[order]) < 0.95).sum()) + 1
+        inside.append(truth in np.array(model.classes)[order[:size]])
+    assert np.mean(right) >= 0.8
+    assert all(inside)
+
+
+@pytest.mark.parametrize(
+    ("name", "axis", "cell"),
+    [("Cu", [0, 1, 1], 3.615), ("Cu", [1, 1, 2], 3.615), ("NaCl", [1, 1, 2], 5.640)],
+)
+def test_lattice_parameters_from_one_picture(name, axis, cell):
+    """Of zones that show the whole face-centred lattice; within a percent."""
+    found = measure_pattern(drawn(name, axis, 0), camera_constant=115.0)
+    assert found.lattice_parameter == pytest.approx(cell, rel=0.01)
+    assert found.axis is not None
+    assert sorted(abs(x) for x in found.axis[0]) == axis
+    assert found.axis[1] < 1.5

@@ -37,7 +37,7 @@ class FoundSpots:
         x from the left and y from the top of the point of symmetry, in pixels of the
         original pattern with pixel centers at whole numbers, shape ``(n, 2)``.
     position
-        x to the right and y **up** from the center over the pattern's larger side, shape
+        x to the right and y **up** from the center over the pattern's smaller side, shape
         ``(n, SPOTS, 2)``; 0 where there is none.
     strength
         Over the background, the strongest 1, shape ``(n, SPOTS)``, descending; 0 for none.
@@ -57,7 +57,7 @@ class FoundSpots:
 
 
 def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
-    """Return spots and center of patterns.
+    """Return spots and center of patterns, inside the central square of a longer picture.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
         True inside the screen, shape ``(rows, columns)``, or None.
     """
     rows, columns = images.shape[-2:]
-    side = max(rows, columns)
+    side = min(rows, columns)
     small, inside = _working(images.to(torch.float32), mask)
     small = upright(small, inside)
     detail = gaussian_blur(small, 1.2) - _wide_blur(small)
@@ -90,8 +90,8 @@ def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
     strength = strength / top
     offset = torch.where((strength > 0)[..., None], offset / WORKING_SIZE, 0.0)
     scale = side / WORKING_SIZE
-    shift = torch.tensor([(side - columns) / 2, (side - rows) / 2], device=images.device)
-    return FoundSpots((center + 0.5) * scale - 0.5 - shift, offset, strength, symmetry)
+    corner = torch.tensor([(columns - side) // 2, (rows - side) // 2], device=images.device)
+    return FoundSpots((center + 0.5) * scale - 0.5 + corner, offset, strength, symmetry)
 
 
 def _wide_blur(images: Tensor) -> Tensor:
@@ -102,16 +102,14 @@ def _wide_blur(images: Tensor) -> Tensor:
 
 
 def _working(images: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return square pictures of the working size and where they show something."""
+    """Return the central squares in the working size, and where they show something."""
     rows, columns = images.shape[-2:]
-    side = max(rows, columns)
+    side = min(rows, columns)
     inside = torch.ones_like(images[:1]) if mask is None else mask.to(images)[None]
     if rows != columns:
-        top, left = (side - rows) // 2, (side - columns) // 2
-        pad = (left, side - columns - left, top, side - rows - top)
-        inside = functional.pad(inside, pad)
-        middle = images.flatten(1).median(dim=1).values[:, None, None]
-        images = functional.pad(images - middle, pad) + middle
+        top, left = (rows - side) // 2, (columns - side) // 2
+        images = images[:, top : top + side, left : left + side]
+        inside = inside[:, top : top + side, left : left + side]
     size = (WORKING_SIZE, WORKING_SIZE)
     if side != WORKING_SIZE:
         if side > WORKING_SIZE:
@@ -347,7 +345,7 @@ def prepare_spots(patterns: Tensor, mask: Tensor | None = None) -> Tensor:
     """
     found = find_spots(patterns, mask)
     rows, columns = patterns.shape[-2:]
-    side = max(rows, columns)
+    side = min(rows, columns)
     x = (found.center[:, 0] + 0.5 - columns / 2) / side
     y = (rows / 2 - found.center[:, 1] - 0.5) / side
     last = torch.stack([x, y, found.symmetry], dim=-1)[:, None]

@@ -97,7 +97,7 @@ def measure_pattern(
         )
     if not np.isfinite(image).all() or image.min() == image.max():
         raise ScanError("the pattern is constant or not finite; nothing can be measured on it")
-    side = max(image.shape)
+    side = min(image.shape)
     inside = None if mask is None else torch.from_numpy(np.asarray(mask, dtype=np.float32))
     with torch.inference_mode():
         found = find_spots(torch.from_numpy(image)[None], inside)
