@@ -176,7 +176,7 @@ class SpotSupply:
         """Return how many structures were trained on, and which were held back."""
         labels = self._training.labels
         return {
-            "spec": self.spec.model_dump(mode="json", exclude={"sets", "validation"}),
+            "spec": self.spec.model_dump(mode="json", exclude={"sets", "validation", "drawn"}),
             "structures": len(self._training),
             "structures_per_class": {
                 str(c): int((labels == k).sum()) for k, c in enumerate(self.classes)
