@@ -118,6 +118,8 @@ def stall_row(what: str, found: dict[str, Any]) -> Row:
         f"{stalls['p99_ms']:.0f} ms, median {stalls['median_ms']:.1f}, worst "
         f"{stalls['worst_ms']:.0f} ms (first layer of a map) of {stalls['ticks']} ticks of 5 ms"
     )
+    if "repaint" in found:
+        detail += f"; one repaint of the map takes the idle window {1000 * found['repaint']:.0f} ms"
     return Row(f"{STALLS} {what} against 50 ms", stalls["p99_ms"] / STALL, ONE, detail)
 
 

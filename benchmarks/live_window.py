@@ -120,9 +120,23 @@ def follow(
         "draws": painted.draws,
         "told": [told[-1].latency, told[-1].latency_99] if told else None,
         "labels": np.asarray(layer.data).tolist(),
+        "repaint": idle_repaint(layer),
     }
     window.close()
     return facts, painted.times, size.written(count, RECORD)
+
+
+def idle_repaint(layer: Any) -> float:
+    """Return how long one repaint of the map takes while nothing else runs [s]."""
+    from qtpy.QtWidgets import QApplication
+
+    def repaint() -> None:
+        layer.data = np.array(layer.data)
+        for _ in range(4):  # the canvas, then the thumbnail, and what they ask for
+            QApplication.processEvents()
+
+    repaint()
+    return median_seconds(repaint, 15)
 
 
 def latency(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]:
