@@ -10,10 +10,6 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from pymatgen.analysis.diffraction.neutron import ATOMIC_SCATTERING_LEN, NDCalculator
-from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
-from pymatgen.core import Lattice, Structure
-
 CASES = {
     "NaCl": (225, (5.6402,) * 3 + (90,) * 3, [("Na", 0, 0, 0), ("Cl", 0.5, 0.5, 0.5)]),
     "quartz": (
@@ -66,45 +62,56 @@ CASES = {
         [("Al", 0, 0, 0.3522), ("O", 0.3062, 0, 0.25)],
     ),
 }
-B = 0.0
-out = {
-    "provenance": {
-        "program": "pymatgen",
-        "version": version("pymatgen"),
-        "calls": "XRDCalculator(wavelength=1.5406).get_pattern(structure, scaled=False, "
-        "two_theta_range=(5, 60)); NDCalculator likewise",
-        "made_by": "tests/physics/make_powder_reference.py",
-    },
-    "wavelength": 1.5406,
-    "cases": {},
-}
-for name, (sg, cell, sites) in CASES.items():
-    s = Structure.from_spacegroup(
-        sg if sg != 225 else "Fm-3m",
-        Lattice.from_parameters(*cell),
-        [x[0] for x in sites],
-        [x[1:] for x in sites],
-    )
-    case = {
-        "space_group": sg,
-        "lattice": cell,
-        "sites": sites,
-        "atoms": len(s),
-        "form_factors": {},
-        "lengths": {},
+
+
+def main() -> None:
+    """Ask pymatgen, and store what it says."""
+    from pymatgen.analysis.diffraction.neutron import ATOMIC_SCATTERING_LEN, NDCalculator
+    from pymatgen.analysis.diffraction.xrd import ATOMIC_SCATTERING_PARAMS, XRDCalculator
+    from pymatgen.core import Lattice, Structure
+
+    out = {
+        "provenance": {
+            "program": "pymatgen",
+            "version": version("pymatgen"),
+            "calls": "XRDCalculator(wavelength=1.5406).get_pattern(structure, scaled=False, "
+            "two_theta_range=(5, 60)); NDCalculator likewise",
+            "made_by": "tests/physics/make_powder_reference.py",
+        },
+        "wavelength": 1.5406,
+        "cases": {},
     }
-    for el in sorted({x[0] for x in sites}):
-        case["form_factors"][el] = ATOMIC_SCATTERING_PARAMS[el]
-        case["lengths"][el] = ATOMIC_SCATTERING_LEN[el]
-    for key, calc in (
-        ("xray", XRDCalculator(wavelength=1.5406)),
-        ("neutron", NDCalculator(wavelength=1.5406)),
-    ):
-        p = calc.get_pattern(s, scaled=False, two_theta_range=(5, 60))
-        case[key] = {
-            "two_theta": [round(float(x), 6) for x in p.x],
-            "intensity": [float(f"{y:.8g}") for y in p.y],
+    for name, (sg, cell, sites) in CASES.items():
+        s = Structure.from_spacegroup(
+            sg if sg != 225 else "Fm-3m",
+            Lattice.from_parameters(*cell),
+            [x[0] for x in sites],
+            [x[1:] for x in sites],
+        )
+        case = {
+            "space_group": sg,
+            "lattice": cell,
+            "sites": sites,
+            "atoms": len(s),
+            "form_factors": {},
+            "lengths": {},
         }
-    out["cases"][name] = case
-Path(sys.argv[1]).write_text(json.dumps(out), encoding="utf-8")
-print({k: (c["atoms"], len(c["xray"]["two_theta"])) for k, c in out["cases"].items()})
+        for el in sorted({x[0] for x in sites}):
+            case["form_factors"][el] = ATOMIC_SCATTERING_PARAMS[el]
+            case["lengths"][el] = ATOMIC_SCATTERING_LEN[el]
+        for key, calc in (
+            ("xray", XRDCalculator(wavelength=1.5406)),
+            ("neutron", NDCalculator(wavelength=1.5406)),
+        ):
+            p = calc.get_pattern(s, scaled=False, two_theta_range=(5, 60))
+            case[key] = {
+                "two_theta": [round(float(x), 6) for x in p.x],
+                "intensity": [float(f"{y:.8g}") for y in p.y],
+            }
+        out["cases"][name] = case
+    Path(sys.argv[1]).write_text(json.dumps(out), encoding="utf-8")
+    print({k: (c["atoms"], len(c["xray"]["two_theta"])) for k, c in out["cases"].items()})
+
+
+if __name__ == "__main__":
+    main()
