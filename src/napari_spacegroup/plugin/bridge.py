@@ -108,3 +108,10 @@ class Bridge(QObject):
     def _note_cost(self) -> None:
         """Remember how long the window took for the last delivery, drawing included."""
         self._cost = 0.5 * self._cost + 0.5 * (time.monotonic() - self._last)
+
+
+def call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    """Call a method unless its object is gone; for signals that must not know the object."""
+    found = method()
+    if found is not None:
+        found()

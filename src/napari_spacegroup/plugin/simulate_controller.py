@@ -8,8 +8,10 @@ slider never waits.
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +24,7 @@ from ..errors import SpaceGroupError
 from ..jobs import CancelToken, Executor, JobState
 from ..jobs.events import Done, Event, Failed, Progress
 from .aide import Aide, Answer
-from .bridge import Bridge
+from .bridge import Bridge, call_if_alive
 from .running import JobController, JobEvent
 from .simulate_state import SimulateState
 from .state import PatternState, PatternView
@@ -77,10 +79,11 @@ class SimulateController(JobController):
         self._asked: tuple[Any, ...] = ()
         self._held: tuple[Any, ...] = ()
         self._is_open = False
-        self._timer = QTimer()
+        # The bridge's child, and a plain function: it dies with the bridge, on whatever thread.
+        self._timer = QTimer(self._bridge)
         self._timer.setSingleShot(True)
         self._timer.setInterval(PAUSE_MS)
-        self._timer.timeout.connect(self.simulate)
+        self._timer.timeout.connect(partial(call_if_alive, weakref.WeakMethod(self.simulate)))
         state.events.view.connect(self._redraw)
         for name in ("phase", "method", "voltage"):
             getattr(state.events, name).connect(self._on_wish)
