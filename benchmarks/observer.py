@@ -235,7 +235,10 @@ def draw(report: dict[str, Any], path: Path) -> None:
             third.semilogx(report["sizes"], mean, color=color, lw=1.4)
         second.set(xlabel="noise over the pattern's own", ylabel="taken for the other group",
                    ylim=(0, 0.55))  # fmt: skip
-        second.legend(frameon=False, title="forbidden share", fontsize=8)
+        second.set_xticks(report["noises"], [f"{n:g}" for n in report["noises"]])
+        second.minorticks_off()
+        third.legend(*second.get_legend_handles_labels(), frameon=False, fontsize=8,
+                     title="forbidden share", loc="center")  # fmt: skip
         second.set_title("bound (solid), network (dashed)", fontsize=9, loc="left")
         third.set(xlabel="pixels along a side, standard noise", ylim=(0, 0.55))
         third.set_xticks(report["sizes"], [str(s) for s in report["sizes"]])
