@@ -78,7 +78,7 @@ def latency(folder: Path, *, is_quick: bool) -> list[Row]:
     if found is None:
         shown = [no_display(name, ONE) for name in names]
         return [*shown, no_display(f"{STALLS} with a small network", ONE)]
-    bare = in_window("undrawn", folder, is_quick=is_quick) or {}
+    bare = in_window("undrawn", folder, is_quick=is_quick)
     undrawn = f"without a window {bare['median']:.3f} s, 99th percentile {bare['p99']:.3f} s"
     median, latest = found["median"], found["p99"]
     told = found["told"] or (float("nan"), float("nan"))

@@ -132,8 +132,8 @@ def relation(rows: list[dict[str, Any]]) -> tuple[float, float, float]:
 def shares_of_groups(records: list[recipe.Record], limit: float) -> dict[str, dict[str, Any]]:
     """Return for each group and parent group the share of prototypes below a hidden share.
 
-    One structure of a prototype and composition type counts once, so that a hundred alloys of
-    one prototype do not outvote the others.
+    At most five structures of a prototype count, so that a hundred alloys of one do not outvote
+    the others.
     """
     kept: dict[tuple[int, str], list[recipe.Record]] = collections.defaultdict(list)
     for record in records:

@@ -99,7 +99,7 @@ def test_foreign_origin_is_recognised(cif_folder):
     np.testing.assert_allclose(
         structure_factor_moduli(phase, reflections),
         structure_factor_moduli(library_phase("SiO2-quartz"), reflections),
-        atol=0.05,  # the library rounds the coordinates
+        atol=0.01,
     )
 
 

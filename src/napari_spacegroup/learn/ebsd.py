@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config import TrainSpec
-from ..errors import ModelError
 from ..imaging import InputContract
 from ..models import BandNet, SectorNet, build
 from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
 from .masterset import MasterSet
 from .setup import appearance_of, geometry_range, network_options, split_masters
+from .supply import classes_of
 from .templates import cubic_templates
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,7 @@ class EbsdSupply:
     ) -> None:
         self.spec = spec
         masters = MasterSet.load(spec.masters) if masters is None else masters
-        present = tuple(int(g) for g in np.unique(masters.space_groups))
-        self.classes = tuple(sorted(spec.classes or present))
-        missing = sorted(set(self.classes) - set(present))
-        if missing:
-            raise ModelError(
-                f"no master pattern of space groups {missing}; the set holds {list(present)}"
-            )
+        self.classes = classes_of(spec, masters.space_groups, "master pattern")
         masters = masters.subset(np.flatnonzero(np.isin(masters.space_groups, self.classes)))
         self.training, self.validation = split_masters(masters, spec)
         size = spec.network.input_size

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..config import PowderTrainSpec
-from ..errors import ModelError
 from ..imaging import ProfileContract
 from ..models import build
 from ..simulate.diffractometer import ProfileRange, draw_profiles
 from ..simulate.lineset import LineSet
 from ..simulate.profile import DeviceLines
+from .supply import classes_of
 
 VALIDATION, CALIBRATION = 1500, 6000
 """Crystals that a validation and the fit of the temperature look at, at most."""
@@ -64,13 +64,7 @@ class PowderSupply:
     ) -> None:
         self.spec = spec
         lines = LineSet.load(spec.lines) if held is None else held
-        present = tuple(int(g) for g in np.unique(lines.space_groups))
-        self.classes = tuple(sorted(spec.classes or present))
-        missing = sorted(set(self.classes) - set(present))
-        if missing:
-            raise ModelError(
-                f"no crystal of space groups {missing}; the lines are of {len(present)} groups"
-            )
+        self.classes = classes_of(spec, lines.space_groups, "crystal")
         self.contract = contract_of(spec)
         self.scope = (
             ProfileRange.training(spec.radiation)

@@ -22,6 +22,7 @@ from ..models import SpotNet, build
 from ..models.spotnet import feature_count, fold
 from ..simulate.reflections import ReflectionSet
 from ..simulate.spot_patterns import draw_patterns
+from .supply import classes_of
 
 CHUNK = 64
 """Patterns that are drawn and indexed at a time."""
@@ -80,11 +81,8 @@ class SpotSupply:
             training, validation = load_sets(spec.sets), load_sets(spec.validation)
         else:
             training, validation = [held[0]], [held[1]]
-        present = sorted({int(g) for part in training for g in part.space_groups})
-        self.classes = tuple(sorted(spec.classes or present))
-        missing = sorted(set(self.classes) - set(present))
-        if missing:
-            raise ModelError(f"no reflections of space groups {missing}; the sets hold {present}")
+        present = (group for part in training for group in part.space_groups)
+        self.classes = classes_of(spec, present, "reflections")
         self._training = Crystals(training, self.classes)
         self._validation = Crystals(validation, self.classes)
         self.contract = SpotContract()

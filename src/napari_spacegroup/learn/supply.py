@@ -6,6 +6,7 @@ structures back for validation. :func:`supply_of` picks the one that a spec asks
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 import torch
@@ -90,6 +91,34 @@ class Supply(Protocol):
     def facts(self) -> dict[str, Any]:
         """Return what the card says of the structures, as JSON can hold it."""
         ...
+
+
+def classes_of(spec: BaseTrainSpec, present: Iterable[int], what: str) -> tuple[int, ...]:
+    """Return the space groups that a spec asks for, or all that there are, ascending.
+
+    Parameters
+    ----------
+    spec
+        Of any technique.
+    present
+        Space groups of what there is to train on.
+    what
+        To call it by in the message.
+
+    Raises
+    ------
+    ModelError
+        If a group is asked for that nothing has.
+    """
+    groups = {int(group) for group in present}
+    classes = tuple(sorted(spec.classes or groups))
+    missing = sorted(set(classes) - groups)
+    if missing:
+        raise ModelError(
+            f"no {what} of space groups {missing}; those at hand are of {len(groups)} groups: "
+            f"{sorted(groups)}. Add some, or leave the groups out of classes"
+        )
+    return classes
 
 
 def supply_of(spec: BaseTrainSpec, device: torch.device, held: Any = None) -> Supply:

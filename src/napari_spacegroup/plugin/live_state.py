@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from ..jobs import JobState
+from .job_state import DockState
 from .state import Choice
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ IF_BEHIND = (
     Choice("catch_up", "Catch up later", "All patterns in their order, however late"),
     Choice("sample", "Sample the newest", "Some of the newest now, the rest when the scan ends"),
 )
-_BUSY = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.FINISHING)
 
 
 def format_of(path: str) -> Choice:
@@ -52,7 +52,7 @@ def format_of(path: str) -> Choice:
 
 
 @dataclass
-class LiveState:
+class LiveState(DockState):
     """Everything that the dock *Live* shows, beside the map and the choice of the model.
 
     Attributes
@@ -84,21 +84,6 @@ class LiveState:
     message: str = ""
     is_alert: bool = False
     status: LiveStatus | None = None
-
-    def say(self, message: str, *, is_alert: bool = False) -> None:
-        """Show a message; an alert stands out."""
-        self.is_alert = is_alert and bool(message)
-        self.message = message
-
-    def chosen(self, name: str) -> Choice | None:
-        """Return the chosen entry of ``"if_behind"``."""
-        key = getattr(self, name)
-        return next((c for c in getattr(self, name + "s") if c.key == key), None)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a scan is followed at present."""
-        return self.job in _BUSY
 
     @property
     def output(self) -> Path:

@@ -193,8 +193,8 @@ class MapPresenter:
     def repaint(self) -> None:
         """Show what is merged; the legend follows twice a second.
 
-        The confidence is painted when somebody sees it and at the end: a hidden layer costs
-        as much as the map, because the window draws its thumbnail.
+        The confidence is painted when somebody sees it and at the end: a hidden layer makes
+        the window draw again too, for its thumbnail.
         """
         layer, result, state = self.layer, self.result, self.state
         if layer is None or result is None:
@@ -261,7 +261,7 @@ def _add(viewer: Viewer, data: Any, keywords: dict[str, Any], kind: str) -> napa
 def _put(layer: napari.layers.Layer, values: NDArray[Any], frame: LayerFrame) -> None:
     """Give a layer other pixels, in another place where the frame is another.
 
-    Three times as fast as a new layer, whose controls and shaders the window has to build.
+    Cheaper than a new layer, whose controls and shaders the window has to build.
     """
     if layer.data.shape != values.shape:
         layer.data = values

@@ -12,12 +12,11 @@ from psygnal import SignalGroupDescriptor
 
 from ..config.ebsd_view import EbsdViewSpec
 from ..jobs import JobState
+from .job_state import DockState
 from .state import Choice
 
 if TYPE_CHECKING:
     from ..crystal.phase import Phase
-
-_BUSY = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.FINISHING)
 
 TECHNIQUES = (Choice("ebsd", "EBSD", "Kikuchi pattern on a tilted sample"),)
 METHODS = (
@@ -31,7 +30,7 @@ HINT = (
 
 
 @dataclass
-class SimulateState:
+class SimulateState(DockState):
     """Everything that the dock *Simulate* shows.
 
     Attributes
@@ -90,21 +89,6 @@ class SimulateState:
     message: str = ""
     is_alert: bool = False
     is_searching: bool = False
-
-    def say(self, message: str, *, is_alert: bool = False) -> None:
-        """Show a message; an alert stands out."""
-        self.is_alert = is_alert and bool(message)
-        self.message = message
-
-    def chosen(self, name: str) -> Choice | None:
-        """Return the chosen entry of ``"technique"`` or ``"method"``."""
-        key = getattr(self, name)
-        return next((c for c in getattr(self, name + "s") if c.key == key), None)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a master pattern is being made at present."""
-        return self.job in _BUSY
 
     @property
     def why_not_simulate(self) -> str:

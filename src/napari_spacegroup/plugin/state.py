@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from psygnal import SignalGroupDescriptor
 
 from ..jobs import JobState
+from .job_state import DockState
 
 if TYPE_CHECKING:
     from ..infer import LegendRow
@@ -24,7 +25,6 @@ EMPTY_HINT = (
     "Open a scan: File ▸ Open File(s), or try File ▸ Open Sample. "
     "Any image layer that holds a stack of patterns will do as well."
 )
-_BUSY = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.FINISHING)
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Choice:
 
 
 @dataclass
-class MapState:
+class MapState(DockState):
     """Everything that the dock *Space-group map* shows.
 
     Attributes
@@ -102,21 +102,6 @@ class MapState:
     map_name: str = ""
     hover: str = ""
     is_live: bool = False
-
-    def say(self, message: str, *, is_alert: bool = False) -> None:
-        """Show a message; an alert stands out."""
-        self.is_alert = is_alert and bool(message)
-        self.message = message
-
-    def chosen(self, name: str) -> Choice | None:
-        """Return the chosen entry of ``"layer"``, ``"model"``, ``"device"`` or ``"level"``."""
-        key = getattr(self, name)
-        return next((c for c in getattr(self, name + "s") if c.key == key), None)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a job works on the map at present."""
-        return self.job in _BUSY
 
     @property
     def hint(self) -> str:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, ClassVar
 from psygnal import SignalGroupDescriptor
 
 from ..jobs import JobState
+from .job_state import DockState
 from .state import Choice
 
 if TYPE_CHECKING:
     from ..crystal.phase import Phase
     from ..workflows.specialist import Confusion
 
-_BUSY = (JobState.PREPARING, JobState.RUNNING, JobState.PAUSED, JobState.FINISHING)
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 SOURCES = (
@@ -58,7 +58,7 @@ class Point:
 
 
 @dataclass
-class TrainState:
+class TrainState(DockState):
     """Everything that the dock *Train* shows.
 
     Attributes
@@ -115,21 +115,6 @@ class TrainState:
     validation: tuple[Point, ...] = ()
     confusion: Confusion | None = None
     finished: str = ""
-
-    def say(self, message: str, *, is_alert: bool = False) -> None:
-        """Show a message; an alert stands out."""
-        self.is_alert = is_alert and bool(message)
-        self.message = message
-
-    def chosen(self, name: str) -> Choice | None:
-        """Return the chosen entry of ``"source"``, ``"method"`` or ``"network"``."""
-        key = getattr(self, name)
-        return next((c for c in getattr(self, name + "s") if c.key == key), None)
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether a model is being made at present."""
-        return self.job in _BUSY
 
     @property
     def why_not_train(self) -> str:
