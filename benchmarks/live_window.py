@@ -120,18 +120,18 @@ def follow(
         "draws": painted.draws,
         "told": [told[-1].latency, told[-1].latency_99] if told else None,
         "labels": np.asarray(layer.data).tolist(),
-        "repaint": idle_repaint(layer),
+        "repaint": idle_repaint(window.session.live.presenter),
     }
     window.close()
     return facts, painted.times, size.written(count, RECORD)
 
 
-def idle_repaint(layer: Any) -> float:
+def idle_repaint(presenter: Any) -> float:
     """Return how long one repaint of the map takes while nothing else runs [s]."""
     from qtpy.QtWidgets import QApplication
 
     def repaint() -> None:
-        layer.data = np.array(layer.data)
+        presenter.repaint()
         for _ in range(4):  # the canvas, then the thumbnail, and what they ask for
             QApplication.processEvents()
 

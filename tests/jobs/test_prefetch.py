@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
@@ -35,6 +36,20 @@ def test_items_arrive_in_order_and_the_thread_ends():
         assert list(items) == list(range(100))
         assert list(items) == []
     assert not items.is_alive
+
+
+def test_a_slow_consumer_can_see_that_more_is_there():
+    source = CountingSource(2)
+    with Prefetcher(source, depth=1) as items:
+        assert next(items) == 0
+        assert source.wait_for(2)
+        for _ in range(500):
+            if items.is_ahead:
+                break
+            time.sleep(0.01)
+        assert items.is_ahead
+        assert next(items) == 1
+        assert not items.is_ahead
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -111,9 +111,14 @@ def test_the_map_fills_in_while_the_job_runs(bench, scan, provider):
     provider.gate.set()
     assert bench.controller.runner.wait(10)
     values = bench.bridge.take()
+    pixels, replaced = bench.map.data, []
+    bench.map.events.data.connect(replaced.append)
     bench.controller.receive(values[:2])
     assert bench.state.done == 4
     assert np.count_nonzero(bench.map.data) == 4
+    # Pixels change in place: other data would build colour table and shader anew.
+    assert bench.map.data is pixels
+    assert not replaced
     assert bench.state.is_busy
     bench.controller.receive(values[2:])
     assert np.count_nonzero(bench.map.data) == 14

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QAbstractButton, QComboBox, QSlider
+from qtpy.QtWidgets import QAbstractButton, QComboBox, QProgressBar, QSlider
 
 from napari_spacegroup.jobs import JobState
 from napari_spacegroup.plugin.commands import classify_layer
+from napari_spacegroup.plugin.controls import ProgressLine
 from napari_spacegroup.plugin.layers import navigation_layer
 from napari_spacegroup.plugin.map_dock import MapDock
 from napari_spacegroup.plugin.pattern_dock import PatternDock
@@ -61,6 +62,21 @@ def window(make_napari_viewer, qtbot, fake_models):
 
 def is_shown(widget):
     return not widget.isHidden()
+
+
+def test_a_job_without_a_known_end_does_not_draw_all_the_time(qtbot):
+    line = ProgressLine()
+    qtbot.addWidget(line)
+    drawn = []
+    line.paintEvent = lambda event: (drawn.append(1), QProgressBar.paintEvent(line, event))
+    line.show()
+    line.show_share(0, 0)
+    qtbot.wait(100)
+    before = len(drawn)
+    qtbot.wait(500)
+    assert len(drawn) <= before + 1  # Qt's own sign would draw some fifteen times
+    line.show_share(3, 5)
+    assert (line.value(), line.maximum()) == (3, 5)
 
 
 def test_an_empty_window_says_what_to_do(window):

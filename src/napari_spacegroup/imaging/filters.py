@@ -6,6 +6,7 @@ Needs torch and numpy alone.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -43,11 +44,16 @@ def gaussian_blur(images: Tensor, sigma: float) -> Tensor:
         Standard deviation [pixels].
     """
     rows, columns = images.shape[-2:]
-    return _blur_matrix(rows, sigma, images) @ images @ _blur_matrix(columns, sigma, images)
+    down, across = (
+        _blur_matrix(size, sigma, images.dtype, images.device) for size in (rows, columns)
+    )
+    return down @ images @ across
 
 
-def _blur_matrix(size: int, sigma: float, like: Tensor) -> Tensor:
-    index = torch.arange(size, device=like.device, dtype=like.dtype)
-    distance = index[:, None] - index[None]
-    kernel = torch.exp(-0.5 * (distance / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
-    return kernel * (distance.abs() <= 4 * sigma)
+@lru_cache(maxsize=32)
+def _blur_matrix(size: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False):  # kept, and used in training too
+        index = torch.arange(size, device=device, dtype=dtype)
+        distance = index[:, None] - index[None]
+        kernel = torch.exp(-0.5 * (distance / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
+        return kernel * (distance.abs() <= 4 * sigma)

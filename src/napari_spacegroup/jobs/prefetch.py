@@ -67,6 +67,12 @@ class Prefetcher(Generic[Item]):
         """Return whether the reader thread still runs."""
         return self._thread.is_alive()
 
+    @property
+    def is_ahead(self) -> bool:
+        """Return whether the next item is there already: the consumer is the slower one."""
+        with self._changed:
+            return bool(self._items)
+
     def __iter__(self) -> Iterator[Item]:
         return self
 

@@ -21,6 +21,7 @@ from ..errors import ModelError
 from ..imaging import ProfileAxis, prepare_inputs
 from .architectures import build
 from .card import CARD_NAME, WEIGHTS_NAME, ModelCard
+from .fusion import fused, versions
 from .pattern_center import FoundCenter, detector_center, find_pattern_center, square_centers
 from .sectornet import SectorNet
 
@@ -40,6 +41,11 @@ class Model:
     def __init__(self, network: nn.Module, card: ModelCard) -> None:
         self.network = network.eval()
         self.card = card
+        self._fused: tuple[object, nn.Module] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the copy for inference behind: it is made anew where it is needed."""
+        return {**self.__dict__, "_fused": None}
 
     @property
     def name(self) -> str:
@@ -164,13 +170,17 @@ class Model:
             network that needs them.
         """
         inputs = inputs.contiguous(memory_format=torch.channels_last)
+        network = self._for_inference()
         with torch.inference_mode():
-            logits = (
-                self.network(inputs, centers)
-                if isinstance(self.network, SectorNet)
-                else self.network(inputs)
-            )
+            logits = network(inputs, centers) if isinstance(network, SectorNet) else network(inputs)
             return torch.softmax(logits.float() / self.card.temperature, dim=-1)
+
+    def _for_inference(self) -> nn.Module:
+        """Return the network with its normalisations fused, made anew after weights changed."""
+        now = versions(self.network)
+        if self._fused is None or self._fused[0] != now:
+            self._fused = now, fused(self.network)
+        return self._fused[1]
 
     def warm_up(self, count: int = 64) -> None:
         """Let the network see a batch of noise, so that the first real one need not wait.

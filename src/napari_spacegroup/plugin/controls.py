@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QInputDialog,
     QLabel,
+    QProgressBar,
     QPushButton,
     QScrollArea,
     QSizePolicy,
@@ -46,6 +47,27 @@ class Bindings:
                 signal.disconnect(slot)
             except (ValueError, TypeError, RuntimeError):
                 continue  # the sender is gone already
+
+
+class ProgressLine(QProgressBar):
+    """How much of a job is done, without words; empty while nobody knows.
+
+    Qt's own sign for an unknown end moves thirty times a second, and with every step the whole
+    window is drawn again: without a graphics card that takes most of a core from the job.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setTextVisible(False)
+        self.show_share(0, 0)
+
+    def show_share(self, done: int, total: int) -> None:
+        """Show ``done`` of ``total``; a total of 0 is one that nobody knows."""
+        # Qt draws a changed bar there and then, and the window once more for all the rest.
+        self.setUpdatesEnabled(False)
+        self.setRange(0, max(total, 1))
+        self.setValue(min(done, total))
+        self.setUpdatesEnabled(True)
 
 
 class ElidedLabel(QLabel):

@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QProgressBar,
     QPushButton,
     QSizePolicy,
     QSpinBox,
@@ -27,6 +26,7 @@ from .controls import (
     FoldButton,
     MessageLabel,
     PlaceBox,
+    ProgressLine,
     explain,
     hint_label,
     scroll,
@@ -83,8 +83,7 @@ class LiveDock(Dock):
         self.pause_button.clicked.connect(self._pause_or_resume)
         self.stop_button = QPushButton("Stop")
         self.stop_button.clicked.connect(self.controller.stop)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine()
         self.facts = [(QLabel(), ElidedLabel()) for _ in range(MOST_FACTS)]
         self.message = MessageLabel()
         self.panel = MapPanel(self.map_state, self.controller.presenter, self._bindings)
@@ -225,8 +224,8 @@ class LiveDock(Dock):
         status = self.state.status
         total = 0 if status is None else status.total
         is_known = status is not None and status.read > 0 and total > 0
-        self.progress.setRange(0, total if is_known else 0)
-        self.progress.setValue(status.shown if status is not None and is_known else 0)
+        shown = 0 if status is None else status.shown
+        self.progress.show_share(shown, total if is_known else 0)
         facts = self.state.facts
         for row, (name, value) in enumerate(self.facts):
             is_there = row < len(facts)

@@ -8,7 +8,6 @@ from qtpy.QtWidgets import (
     QFrame,
     QGridLayout,
     QHBoxLayout,
-    QProgressBar,
     QPushButton,
     QSpinBox,
     QVBoxLayout,
@@ -21,6 +20,7 @@ from .controls import (
     FoldButton,
     MessageLabel,
     PlaceBox,
+    ProgressLine,
     add_row,
     explain,
     hint_label,
@@ -95,8 +95,7 @@ class MapDock(Dock):
         self.classify_button.clicked.connect(self.session.classify.classify)
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.clicked.connect(self.session.classify.cancel)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine()
         self.message = MessageLabel()
 
         self.panel = MapPanel(self.state, self.session.classify.presenter, self._bindings)
@@ -181,8 +180,7 @@ class MapDock(Dock):
     def _show_progress(self, *_: Any) -> None:
         state = self.state
         self.progress.setVisible(state.is_busy)
-        self.progress.setRange(0, 0 if state.job is JobState.PREPARING else max(state.total, 1))
-        self.progress.setValue(state.done)
+        self.progress.show_share(state.done, state.total)
         self.progress.setToolTip(f"{state.done} of {state.total} patterns")
 
     # --- widgets to state ---------------------------------------------------------

@@ -199,10 +199,17 @@ class MapPresenter:
         layer, result, state = self.layer, self.result, self.state
         if layer is None or result is None:
             return
-        layer.data = result.labels(state.level, threshold=state.threshold)
+        labels = result.labels(state.level, threshold=state.threshold)
+        is_time = time.monotonic() - self._legend_at > 1 / LEGENDS_PER_SECOND
+        if layer.data.shape == labels.shape and layer.data.dtype == labels.dtype:
+            # New data would build the colour table and its shader anew.
+            layer.data[...] = labels
+            layer.refresh(extent=False, highlight=False, thumbnail=is_time)
+        else:
+            layer.data = labels
         if self.confidence is not None and self.confidence.visible:
             self._paint_confidence()
-        if time.monotonic() - self._legend_at > 1 / LEGENDS_PER_SECOND:
+        if is_time:
             self.update_legend()
 
     def update_legend(self) -> None:
@@ -238,9 +245,9 @@ class MapPresenter:
         if self.confidence is not None:
             kept = self.confidence.metadata
             self.confidence.metadata = {**kept, VIEW_KEY: replace(view, kind="confidence")}
+        self._legend_at = 0.0
         self.repaint()
         self._paint_confidence()
-        self.update_legend()
 
     def _paint_confidence(self, *_: Any) -> None:
         if self.confidence is not None and self.result is not None:

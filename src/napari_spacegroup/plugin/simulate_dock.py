@@ -12,7 +12,6 @@ from qtpy.QtWidgets import (
     QGridLayout,
     QHBoxLayout,
     QLabel,
-    QProgressBar,
     QPushButton,
     QScrollArea,
     QSpinBox,
@@ -26,6 +25,7 @@ from .controls import (
     ElidedLabel,
     FoldButton,
     MessageLabel,
+    ProgressLine,
     add_row,
     explain,
     hint_label,
@@ -110,8 +110,7 @@ class SimulateDock(Dock):
         self.simulate_button = QPushButton("Simulate")
         self.simulate_button.setObjectName("main")
         self.cancel_button = QPushButton("Cancel")
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine()
         self.message = MessageLabel()
         scroll(self._content(), self)
         # One that comes and goes would change the width of the pictures, and so whether it comes.
@@ -269,8 +268,7 @@ class SimulateDock(Dock):
             "Screen, pattern center, tilts and voltage of the measured pattern",
         )
         self.progress.setVisible(state.is_busy)
-        self.progress.setRange(0, max(state.total, 0) if state.total > 1 else 0)
-        self.progress.setValue(min(state.done, state.total))
+        self.progress.show_share(state.done, state.total if state.total > 1 else 0)
         hint = HINT if state.phase is None else ""
         if state.is_stale and not state.is_busy and state.method == "dynamical":
             hint = "Press Simulate: a dynamical pattern takes a minute or some, once."

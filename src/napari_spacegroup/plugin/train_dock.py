@@ -17,7 +17,6 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QMenu,
-    QProgressBar,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -29,6 +28,7 @@ from .controls import (
     ChoiceBox,
     ElidedLabel,
     MessageLabel,
+    ProgressLine,
     add_row,
     explain,
     hint_label,
@@ -113,8 +113,7 @@ class TrainDock(Dock):
         self.stop_button.clicked.connect(self.controller.stop)
         self.stages = QLabel()
         self.stages.setTextFormat(Qt.TextFormat.RichText)
-        self.progress = QProgressBar()
-        self.progress.setTextVisible(False)
+        self.progress = ProgressLine()
         self.message = MessageLabel()
         self.use_button = QPushButton("Use it in Space-group map")
         self.use_button.clicked.connect(self._use)
@@ -230,8 +229,7 @@ class TrainDock(Dock):
         if viewer is not None and state.is_busy:
             self.stages.setText(_stages(state.stage, state.source, viewer))
         is_measured = state.total > 0
-        self.progress.setRange(0, state.total if is_measured else 0)
-        self.progress.setValue(min(state.done, state.total) if is_measured else 0)
+        self.progress.show_share(state.done, state.total)
         unit = "s" if state.stage == "train" else "phases"
         self.progress.setToolTip(f"{state.done} of {state.total} {unit}" if is_measured else "")
 

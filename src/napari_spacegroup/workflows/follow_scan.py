@@ -302,7 +302,7 @@ def _watch(
                 came = heard.arrival is not None and heard.arrival.count > 0
                 if came or session.waits:
                     token.take_turn()
-                yield from session.take(heard, token)
+                yield from session.take(heard, token, more=arrivals.is_ahead)
                 now = time.monotonic()
                 waits = heard.is_paused or came
                 idle = 0.0 if waits else idle + min(now - last, LONGEST_STEP)

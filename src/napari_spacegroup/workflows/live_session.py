@@ -41,6 +41,9 @@ SHOW_AFTER = 0.1
 WHOLE_SOON = 0.3
 """A chunk that will be whole within this time [s], at the rate of late, is classified once."""
 
+PATIENCE = 3
+"""So many times longer a chunk is waited for while more patterns are there already."""
+
 FIRST, FIRST_SECONDS = 24, 0.3
 """How many patterns the screen is looked for in, and how long to wait for so many [s]."""
 
@@ -137,8 +140,10 @@ class LiveSession:
         """Return how many patterns were left out to keep up."""
         return 0 if self._live is None else self._live.counts.left_out
 
-    def take(self, heard: Heard, token: CancelToken) -> Iterator[Event | MapBegun]:
-        """Take in what a poll said."""
+    def take(
+        self, heard: Heard, token: CancelToken, *, more: bool = False
+    ) -> Iterator[Event | MapBegun]:
+        """Take in what a poll said; ``more`` says that the next poll has news already."""
         arrival = heard.arrival
         if arrival is not None:
             yield from self._listen(arrival)
@@ -158,7 +163,8 @@ class LiveSession:
         if count == 0 or self._backlog == 0:
             now, soon = time.monotonic(), int(WHOLE_SOON * self._meter.rates[0])
             before = now if count == 0 else now - SHOW_AFTER
-            for piece, came in self._live.new(before, soon=soon, overdue=now - WHOLE_SOON):
+            overdue = now - WHOLE_SOON * (PATIENCE if more else 1)
+            for piece, came in self._live.new(before, soon=soon, overdue=overdue):
                 yield self._shown(piece, came)
                 if token.is_cancelled:
                     return
