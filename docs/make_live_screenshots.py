@@ -18,7 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from make_screenshots import IMAGES, LARGE, PLUGIN, Tour
+from make_screenshots import LARGE, Tour
+from photographer import IMAGES, PLUGIN
 
 ROOT = Path(__file__).resolve().parents[1]
 PHASES = ("W", "Pb", "Ge")
@@ -40,8 +41,7 @@ def main() -> None:
         journey = Journey("dark", options.model, options.out)
         journey.follow(Path(folder) / "whole", ("live-start", "live-half", "live-end"))
         journey.follow(Path(folder) / "aborted", ("", "", "live-aborted"), "stop:1300")
-        journey.viewer.close()
-        journey.pause(0.3)
+        journey.close()
     from napari_spacegroup.plugin.workers import close_worker
 
     close_worker()

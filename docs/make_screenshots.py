@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-IMAGES = Path(__file__).parent / "images"
-PLUGIN = "napari-spacegroup"
+from photographer import IMAGES, PLUGIN, Photographer
+
 SMALL, LARGE = (1000, 700), (1360, 860)
 
 
@@ -34,23 +32,11 @@ def main() -> None:
             Tour(theme, options.model, options.out).walk()
 
 
-class Tour:
+class Tour(Photographer):
     """One viewer, from empty to a map."""
 
     def __init__(self, theme: str, model: str, out: Path) -> None:
-        import napari
-        from napari.settings import get_settings
-
-        from napari_spacegroup.plugin import session_of
-
-        get_settings().appearance.theme = theme
-        get_settings().application.plugin_widget_positions = {}
-        self.theme, self.out = theme, out
-        self.viewer = napari.Viewer(show=True, show_welcome_screen=False)
-        self.window = self.viewer.window._qt_window
-        self.window.resize(*SMALL)
-        _, self.dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, "Space-group map")
-        self.session = session_of(self.viewer)
+        super().__init__(theme, out, SMALL, "Space-group map")
         self.state = self.session.map_state
         self.until(lambda: self.state.models)
         self.state.model = model
@@ -85,36 +71,13 @@ class Tour:
         self.state.threshold = 0.0
         self.state.level = "crystal_system"
         self.keep("level")
-        self.viewer.close()
-        self.pause(0.3)
+        self.close()
 
     def classify(self) -> None:
         """Press the main button and wait."""
         self.dock.classify_button.click()
         self.until(lambda: self.state.job.is_final)
         self.viewer.reset_view()
-
-    def keep(self, name: str) -> None:
-        """Write a picture of the window as it is now."""
-        self.pause(0.6)
-        path = self.out / f"{name}-{self.theme}.png"
-        self.window.grab().save(str(path))
-        print(path.name)
-
-    def until(self, condition: Callable[[], object], limit: float = 300.0) -> None:
-        """Let the window live until something is true [s]."""
-        end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"waited {limit:g} s: {self.state.message!r}")
-            self.pause(0.02)
-
-    @staticmethod
-    def pause(seconds: float) -> None:
-        """Let the window live for a while."""
-        from qtpy.QtTest import QTest
-
-        QTest.qWait(round(1000 * seconds))
 
 
 if __name__ == "__main__":

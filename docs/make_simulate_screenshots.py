@@ -11,12 +11,10 @@ from __future__ import annotations
 import argparse
 import os
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 
-IMAGES = Path(__file__).parent / "images"
-PLUGIN = "napari-spacegroup"
+from photographer import IMAGES, PLUGIN, Photographer
+
 SMALL, LARGE = (860, 600), (1360, 900)
 WIDTH = 400
 
@@ -35,25 +33,15 @@ def main() -> None:
             Tour(theme, options.out, is_whole=options.all).walk()
 
 
-class Tour:
+class Tour(Photographer):
     """One viewer, from an empty dock to a pattern beside the measured one."""
 
     def __init__(self, theme: str, out: Path, *, is_whole: bool) -> None:
-        import napari
-        from napari.settings import get_settings
         from qtpy.QtCore import Qt
 
-        from napari_spacegroup.plugin import session_of
-
-        get_settings().appearance.theme = theme
-        get_settings().application.plugin_widget_positions = {}
-        self.theme, self.out, self.is_whole = theme, out, is_whole
-        self.viewer = napari.Viewer(show=True, show_welcome_screen=False)
-        self.window = self.viewer.window._qt_window
-        self.window.resize(*LARGE)
-        holder, self.dock = self.viewer.window.add_plugin_dock_widget(PLUGIN, "Simulate")
-        self.window.resizeDocks([holder], [WIDTH], Qt.Orientation.Horizontal)
-        self.session = session_of(self.viewer)
+        super().__init__(theme, out, LARGE, "Simulate")
+        self.is_whole = is_whole
+        self.window.resizeDocks([self.frame], [WIDTH], Qt.Orientation.Horizontal)
         self.state = self.dock.state
 
     def walk(self) -> None:
@@ -92,30 +80,7 @@ class Tour:
             self.dock.controller.look(shape=(60, 200))
             self.state.method = "dynamical"
             self.keep("simulate-wide")
-        self.viewer.close()
-        self.pause(0.3)
-
-    def keep(self, name: str) -> None:
-        """Write a picture of the window as it is now."""
-        self.pause(0.6)
-        path = self.out / f"{name}-{self.theme}.png"
-        self.window.grab().save(str(path))
-        print(path.name, self.state.match, self.state.view.euler)
-
-    def until(self, condition: Callable[[], object], limit: float = 300.0) -> None:
-        """Let the window live until something is true [s]."""
-        end = time.monotonic() + limit
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError(f"waited {limit:g} s: {self.state.message!r}")
-            self.pause(0.02)
-
-    @staticmethod
-    def pause(seconds: float) -> None:
-        """Let the window live for a while."""
-        from qtpy.QtTest import QTest
-
-        QTest.qWait(round(1000 * seconds))
+        self.close()
 
 
 if __name__ == "__main__":

@@ -35,9 +35,6 @@ HOW = (
     "stored set. The mean was chosen for its accuracy on the calibration structures. train.yaml is "
     "the recipe from scratch on that set; it gives a like network, not the same weights"
 )
-EQUIVALENT = ((221, 225), (221, 229))
-"""Measured by ``benchmarks/equivalence.py``: ordered crystals of like atoms."""
-
 
 def from_run(run: Path, spec: TrainSpec) -> Model:
     """Return the model of a run, finished or not."""
@@ -79,10 +76,12 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=100)
     options = parser.parse_args()
     spec = TrainSpec.from_yaml(options.spec).replace(
-        masters=(options.sets / "train.npz",),
+        masters=(options.sets / "train.npz", options.sets / "ordering.npz"),
         validation=(options.sets / "calibration.npz",),
     )
     model = from_run(options.run, spec)
+    observer = json.loads((RESULTS / "observer.json").read_text(encoding="utf-8"))
+    equivalent = tuple(tuple(groups) for groups in observer["equivalence_sets"])
     equivalence = json.loads((RESULTS / "equivalence.json").read_text(encoding="utf-8"))
     words = [
         f"{r['pair']}: patterns correlate at {r['correlation']:.4f}; an observer who knows both "
@@ -92,7 +91,7 @@ def main() -> None:
     model.card = model.card.model_copy(
         update={
             "summary": "Six space groups of m-3m from EBSD patterns, 10 to 30 kV.",
-            "equivalence_sets": EQUIVALENT,
+            "equivalence_sets": equivalent,
             "cannot_separate": tuple(words),
             "training": model.card.training
             | {"simulator": "de-ebsd 0.2.1, Bloch waves, one energy per structure; three for "
@@ -104,7 +103,9 @@ def main() -> None:
         }
     )  # fmt: skip
     trained = MasterSet.load(options.sets / "train.npz")
+    pairs = MasterSet.load(options.sets / "ordering.npz")
     model.card.training["structures"] = len(trained)
+    model.card.training["partly ordered and averaged structures"] = len(pairs)
     metrics = {}
     for side, title in (("test", "held-out structures"), ("k18", "materials of the EBSD paper")):
         masters = unique(MasterSet.load(options.sets / f"{side}.npz"))
