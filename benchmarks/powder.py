@@ -13,6 +13,7 @@ import argparse
 import gzip
 import json
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.skeleton import SkeletonPool
 from napari_spacegroup.errors import PhaseError
 from napari_spacegroup.models import Model, load_model
-from napari_spacegroup.patterns import from_profiles, read
+from napari_spacegroup.patterns import PatternScan, from_profiles, read, ring_profiles
 from napari_spacegroup.simulate.diffractometer import ProfileRange, draw_profiles
 from napari_spacegroup.simulate.lines import lines_of_crystal, lines_of_phase
 from napari_spacegroup.simulate.lineset import LineRecord, LineSet
@@ -73,6 +74,8 @@ def measured(model: Model, shared: Path) -> dict[str, Answers]:
         ask("laboratory PbSO4", "PbSO4", 62, read(path, wavelength=1.54184))
         for path in sorted((powder / "oviedo_perovskites").glob("sg*/*.xy")):
             ask("thin films", path.stem, int(path.parent.name[2:]), read(path, wavelength=1.54184))
+        for name, truth, scan in electron_rings(shared / "sad"):
+            ask("electron rings", name, truth, scan)
     else:
         for name, (truth, options) in NEUTRON.items():
             path = powder / "easydiffraction_neutron" / name
@@ -93,6 +96,20 @@ def measured(model: Model, shared: Path) -> dict[str, Answers]:
             np.concatenate([a.probabilities for a in two]),
         )
     return found
+
+
+def electron_rings(folder: Path) -> Iterator[tuple[str, int, PatternScan]]:
+    """Give the measured rings, scaled as their source notes say: gold, bismuth, VO2.
+
+    The bismuth film shows hk0 rings alone; the model never saw electrons.
+    """
+    gold = read(folder / "au_rings_pyxem" / "au_xgrating_20cm.tif")
+    yield "Au", 225, ring_profiles(gold, camera_constant=1 / 0.0101)
+    bismuth = np.load(folder / "bismuth_rings_skued" / "bismuth_uint8.npy")
+    frames = PatternScan.from_array(bismuth[None], name="Bi")
+    yield "Bi", 166, ring_profiles(frames, camera_constant=1 / 0.01135)
+    s, counts = np.load(folder / "vo2_powder_profile_skued" / "powder.npy")
+    yield "VO2", 136, from_profiles(counts, q=4 * np.pi * s)
 
 
 def real_structures(model: Model, shared: Path, most: int) -> Answers:

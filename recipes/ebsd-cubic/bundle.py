@@ -36,6 +36,7 @@ HOW = (
     "the recipe from scratch on that set; it gives a like network, not the same weights"
 )
 
+
 def from_run(run: Path, spec: TrainSpec) -> Model:
     """Return the model of a run, finished or not."""
     with tempfile.TemporaryDirectory() as folder:

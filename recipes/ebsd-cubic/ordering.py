@@ -9,7 +9,7 @@ met is a pair that differs by the superlattice and by nothing else. So each stru
 training that nearly has more translations is drawn twice again: averaged over these translations
 (label: the group of the average) and partly ordered, its structure factors between those of the
 average and its own, so far that the superlattice holds 1.2 to 6 % of the intensity (label: its
-own group).
+own group). Silicon's structure is drawn with other elements too, of which nature has few.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
+import gemmi
 import masters
 import numpy as np
 
@@ -30,6 +31,10 @@ FARTHEST = 0.4
 """Share of the superlattice above which a structure does not nearly have its parent's group."""
 
 MOST_ATOMS = 40
+DIAMOND_LIKE = (
+    "B", "C", "Mg", "Al", "Si", "P", "S", "Ti", "V", "Cr", "Mn", "Co", "Cu", "Ga", "As", "Se",
+    "Zr", "Mo", "Sn", "Te", "Hf", "Pb",
+)  # fmt: skip
 SEED = 11
 Site = tuple[float, float, float, str]
 
@@ -89,6 +94,23 @@ def pair_of(record: masters.Record, rng: random.Random) -> Iterator[masters.Task
     yield masters.Task(mixed, "train")
 
 
+def diamonds(structures: list[masters.Record]) -> list[masters.Task]:
+    """Return other elements on the sites of silicon: nature has too few to learn from."""
+    rng = random.Random(SEED)
+    base = next(r for r in structures if r["proto"] == masters.DIAMOND and r["formula"] == "Si")
+    silicon = gemmi.Element("Si").covalent_r
+    found = []
+    for element in DIAMOND_LIKE:
+        factor = gemmi.Element(element).covalent_r / silicon * rng.uniform(0.97, 1.03)
+        found.append(masters.Task(base | {
+            "sites": [[element, *site[1:]] for site in base["sites"]],
+            "lattice": [x * factor for x in base["lattice"][:3]] + base["lattice"][3:],
+            "id": f"{base['id']}+diamond_{element}", "formula": f"{element} as diamond",
+            "source": "substituted",
+        }, "train"))  # fmt: skip
+    return found
+
+
 def tasks(structures: list[masters.Record]) -> list[masters.Task]:
     """Return the pairs of all training structures with few atoms, prototypes in turn."""
     rng = random.Random(SEED)
@@ -100,7 +122,7 @@ def tasks(structures: list[masters.Record]) -> list[masters.Task]:
         if task.side == "train" and record["n"] <= MOST_ATOMS:
             turns[record["proto"]] += 1
             order.append((math.sqrt(turns[record["proto"]]), len(order), record))
-    found = []
+    found = diamonds(structures)
     for _, _, record in sorted(order, key=lambda entry: entry[:2]):
         found += list(pair_of(record, rng))
     return found

@@ -202,6 +202,14 @@ def _add_profile(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--difc", type=float, metavar="µs", help="time of flight of 1 Å, for a profile over time"
     )
+    verb.add_argument(
+        "--camera-constant", type=float, metavar="PIXEL_Å",
+        help="of ring patterns, which become profiles: radius of a ring times its spacing",
+    )  # fmt: skip
+    verb.add_argument(
+        "--ring-center", type=float, nargs=2, metavar=("COLUMN", "ROW"),
+        help="of the rings (default: found)",
+    )  # fmt: skip
 
 
 def _add_combine(choices: Any) -> None:

@@ -133,11 +133,16 @@ def _extras(spec: ClassifySpec, options: argparse.Namespace) -> dict[str, Any]:
 def _opened(path: Path, options: argparse.Namespace) -> Any:
     """Return a scan, read with what was said of its profiles; else the path as it is."""
     told = given(wavelength=options.wavelength, radiation=options.radiation, difc=options.difc)
-    if not told:
+    if not told and options.camera_constant is None:
         return path
     from ..patterns.read import read
 
-    return read(path, **told)
+    scan = read(path, **told)
+    if options.camera_constant is None:
+        return scan
+    from ..patterns import ring_profiles
+
+    return ring_profiles(scan, camera_constant=options.camera_constant, center=options.ring_center)
 
 
 def _place(options: argparse.Namespace) -> dict[str, Any]:

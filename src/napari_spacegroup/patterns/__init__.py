@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .mask import detect_mask
     from .preprocess import InputContract, prepare
     from .profiles import from_profiles
+    from .rings import find_ring_center, ring_profiles
     from .scan import PatternScan
     from .source import PatternSource
     from .virtual import virtual_image
@@ -28,8 +29,10 @@ _HOME = {
     "PatternScan": "scan",
     "PatternSource": "source",
     "detect_mask": "mask",
+    "find_ring_center": "rings",
     "from_profiles": "profiles",
     "prepare": "preprocess",
+    "ring_profiles": "rings",
     "virtual_image": "virtual",
 }
 
@@ -40,9 +43,11 @@ __all__ = [
     "PatternScan",
     "PatternSource",
     "detect_mask",
+    "find_ring_center",
     "from_profiles",
     "prepare",
     "read",
+    "ring_profiles",
     "virtual_image",
 ]
 
