@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paper_report import paper_runs
+from report_table import machine, table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -25,20 +27,6 @@ def load(name: str) -> dict[str, Any] | None:
     """Return a stored result, or None."""
     path = RESULTS / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
-def table(head: list[str], rows: list[list[str]]) -> list[str]:
-    """Return a markdown table."""
-    lines = ["| " + " | ".join(head) + " |", "|" + " --- |" * len(head)]
-    return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
-
-
-def machine(made: dict[str, Any]) -> str:
-    """Return versions and hardware as one line."""
-    hardware = made["hardware"]
-    versions = ", ".join(f"{k} {v}" for k, v in made["versions"].items())
-    gpu = hardware["gpu"] or "no GPU"
-    return f"{hardware['processor']}, {hardware['cores']} cores, {gpu}; {versions}."
 
 
 def simulated(report: dict[str, Any]) -> list[str]:
@@ -300,6 +288,7 @@ def main() -> None:
         ("ablation", ablation),
         ("equivalence", equivalence),
         ("observer", observer),
+        ("paper_sectornet", paper_runs),
         ("bench", bench),
     ):
         report = load(name)

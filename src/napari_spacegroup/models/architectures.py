@@ -14,6 +14,7 @@ from .profilenet import ProfileNet
 from .resnet import LAYERS, ResNet
 from .sectornet import SectorNet
 from .spotnet import SpotNet
+from .xception import Xception
 
 _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "bandnet": BandNet,
@@ -22,6 +23,7 @@ _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "profilenet": ProfileNet,
     "sectornet": SectorNet,
     "spotnet": SpotNet,
+    "xception": Xception,
 }
 
 
