@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from napari_spacegroup.errors import SchedulerLostError, WorkerLostError
-from napari_spacegroup.jobs import Done, Failed, Log, Progress, Task
+from napari_spacegroup.jobs import Done, Failed, Log, Progress, Task, dask_pieces
 from napari_spacegroup.jobs.dask_executor import DaskExecutor
 
 
@@ -55,6 +56,57 @@ def test_a_killed_worker_resumes_where_the_job_can(dask_executor, toys, tmp_path
     assert "died" in logs[1]
     assert logs[2] != "from 0"
     assert len(seen) == len(set(seen)), "something was done twice"
+
+
+def test_a_worker_that_is_slow_to_start_again_is_waited_for(toys, tmp_path):
+    """dask gives a lost worker up after a while (15 s): less than a crowded machine needs."""
+    import dask
+
+    file = tmp_path / "count"
+    executor = DaskExecutor()
+    seen, is_killed = [], False
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": 0.01}):
+        task = Task(toys.count_on, (30,), {"pause": 0.02, "file": str(file)},
+                    again={"resume": True})  # fmt: skip
+        for event in executor.run(task):
+            if isinstance(event, Progress):
+                seen.append(event.done)
+                if not is_killed:
+                    is_killed = True
+                    kill_the_counter(file)
+    executor.close()
+    assert isinstance(event, Done)
+    assert event.result == 30
+
+
+def test_a_job_does_not_wait_for_ever_for_the_last_worker(monkeypatch):
+    present = {"tcp://127.0.0.1:1": {}}
+    client = SimpleNamespace(scheduler_info=lambda **_: {"workers": present})
+    monkeypatch.setattr(dask_pieces, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(dask_pieces, "ALONE_SECONDS", 0.05)
+    never = SimpleNamespace(scheduler_info=lambda **_: {"workers": {}})
+    waiting = dask_pieces.Company(never)
+    company = dask_pieces.Company(client)
+    assert company.problem() is None
+    present.clear()
+    assert company.problem() is None
+    time.sleep(0.1)
+    assert isinstance(company.problem(), WorkerLostError)
+    assert waiting.problem() is None  # a queue may be as long as it is
+
+
+def test_an_executor_that_lost_its_worker_for_good_starts_another(toys):
+    executor = DaskExecutor()
+    first = executor.client
+    executor._cluster.scale(0)
+    for _ in range(200):
+        if not executor._cluster.workers:
+            break
+        time.sleep(0.05)
+    *_, event = executor.run(Task(toys.count, (3,), {}))
+    assert isinstance(event, Done)
+    assert executor.client is not first
+    executor.close()
 
 
 def test_a_killed_worker_is_told_where_the_job_cannot(dask_executor, toys, tmp_path):

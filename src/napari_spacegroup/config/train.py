@@ -24,7 +24,13 @@ class NetworkSpec(Spec):
     """The residual network and its input."""
 
     architecture: Literal[
-        "sectornet", "bandnet", "resnet18", "resnet34", "resnet50", "resnet101", "resnet152",
+        "sectornet",
+        "bandnet",
+        "resnet18",
+        "resnet34",
+        "resnet50",
+        "resnet101",
+        "resnet152",
         "xception",
     ] = Field(
         "bandnet",

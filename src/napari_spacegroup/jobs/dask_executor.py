@@ -18,7 +18,7 @@ from typing import Any
 
 from ..errors import SchedulerLostError
 from .cancel import CancelToken
-from .dask_pieces import POLL_SECONDS, Pieces, Watch, why_over
+from .dask_pieces import ALONE_SECONDS, POLL_SECONDS, Company, Pieces, Watch, why_over
 from .dask_worker import MESSAGES, Begun, pack, pause_name, run_on_worker, stop_name
 from .events import Done, Event, Failed, Log
 from .task import Priority, Task
@@ -89,6 +89,10 @@ class DaskExecutor:
     def client(self) -> Any:
         """Return the ``distributed.Client``, connected; it starts the worker if need be."""
         with self._lock:
+            if self._cluster is not None and not self._cluster.workers:
+                # Its only worker died and could not start again: the next job gets another.
+                self._cluster.close(timeout=5)
+                self._client = self._cluster = None
             if self._client is None or self._client.status in ("closing", "closed"):
                 self._connect()
             return self._client
@@ -150,7 +154,7 @@ class DaskExecutor:
         from distributed import Event as Flag
         from distributed.protocol.pickle import loads
 
-        watch = Watch(client)
+        watch, company = Watch(client), Company(client)
         hurry = threading.Event()
         token.on_cancel(hurry.set)
         cancelled_at = 0.0
@@ -183,6 +187,9 @@ class DaskExecutor:
                 return
             if was_over and watch.is_connected:
                 yield Failed(why_over(future))
+                return
+            if watch.is_connected and (alone := company.problem()) is not None:
+                yield Failed(alone)
                 return
             if cancelled_at and time.monotonic() - cancelled_at > CANCEL_SECONDS:
                 return
@@ -241,7 +248,6 @@ class DaskExecutor:
 
     def _start(self) -> Any:
         import dask
-        from distributed import LocalCluster
 
         threads = str(max(1, (os.cpu_count() or 1) // self._workers))
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
@@ -256,7 +262,7 @@ class DaskExecutor:
             "distributed.nanny.pre-spawn-environ": kept,
         }
         with dask.config.set(settings):
-            return LocalCluster(
+            return _patient_cluster()(
                 n_workers=self._workers,
                 threads_per_worker=THREADS,
                 processes=True,
@@ -276,6 +282,23 @@ class DaskExecutor:
         workers = client.scheduler_info(n_workers=-1)["workers"].values()
         announced = any(GPU in worker.get("resources", {}) for worker in workers)
         return {GPU: GPU_SHARE} if announced else {}
+
+
+def _patient_cluster() -> Any:
+    """Return a local cluster that gives a killed worker time to start again.
+
+    dask's own gives it up for good after 15 s, in which a crowded machine does not import torch,
+    and the job of the only worker then waits for ever.
+    """
+    import dask
+    from distributed import LocalCluster
+
+    class PatientCluster(LocalCluster):  # type: ignore[misc]
+        def _update_worker_status(self, op: Any, msg: Any) -> None:
+            with dask.config.set({"distributed.deploy.lost-worker-timeout": ALONE_SECONDS}):
+                super()._update_worker_status(op, msg)
+
+    return PatientCluster
 
 
 def _import(module: str) -> None:

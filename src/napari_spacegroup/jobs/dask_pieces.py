@@ -72,6 +72,52 @@ class Watch:
         )
 
 
+class Company:
+    """Tells a job whose last worker died, and never came back, that it waits in vain.
+
+    A job that waits for its first worker may wait as long as a cluster's queue is.
+
+    Parameters
+    ----------
+    client
+        A ``distributed.Client``.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._looked = 0.0
+        self._seen: float | None = None
+
+    def problem(self) -> WorkerLostError | None:
+        """Return what to raise, or None; the workers are counted once a second."""
+        now = time.monotonic()
+        if now - self._looked < LOOK_SECONDS:
+            return None
+        self._looked = now
+        try:
+            is_there = bool(workers_of(self._client))
+        except OSError:  # the scheduler is out of reach, which a Watch judges
+            return None
+        if is_there:
+            self._seen = now
+        if self._seen is None or now - self._seen < ALONE_SECONDS:
+            return None
+        return died_alone()
+
+
+def workers_of(client: Any) -> set[str]:
+    """Return the addresses of the workers that the scheduler knows."""
+    return set(client.scheduler_info(n_workers=-1)["workers"])
+
+
+def died_alone() -> WorkerLostError:
+    """Return the error of a job without workers."""
+    return WorkerLostError(
+        f"the last worker died and none came back within {ALONE_SECONDS:g} s; what had "
+        "arrived is kept: start a worker, then the job again"
+    )
+
+
 @dataclass
 class _Piece:
     """A piece and its tries; the first that has an answer counts."""
@@ -201,10 +247,7 @@ class Pieces:
         elif self._alone_since is None:
             self._alone_since = now
         elif now - self._alone_since > ALONE_SECONDS:
-            raise WorkerLostError(
-                f"the last worker died and none came back within {ALONE_SECONDS:g} s; what had "
-                "arrived is kept: start a worker, then the job again"
-            )
+            raise died_alone()
         if self._lost_at is None or now - self._lost_at < STALL_SECONDS or not present:
             return
         stalled = [p for p in self._ahead if p.since <= self._lost_at and p.is_pending]
@@ -217,7 +260,7 @@ class Pieces:
                 self._hand_over(piece)
 
     def _present(self) -> set[str]:
-        return set(self._client.scheduler_info(n_workers=-1)["workers"])
+        return workers_of(self._client)
 
     def _hold(self) -> None:
         # Results of tasks, not scattered data: those would be lost with a worker.
