@@ -43,6 +43,7 @@ from napari_spacegroup.workflows.provenance import provenance
 
 SETS = Path(__file__).resolve().parents[1] / "recipes" / "ebsd-cubic" / "sets"
 CLASSES = (221, 223, 225, 227, 229, 230)
+TRAINED_TINT, NEW_TINT = "#3b6ea8", "#d98f3e"
 TRAINED, VALIDATED = 400, 100
 """Patterns of each space group."""
 
@@ -206,12 +207,12 @@ def draw_bars(report: dict[str, Any], path: Path) -> None:
     """Draw the bars of every run, as the paper's figures 2, 4 to 7 and 10."""
     order = sorted(report["group_of"], key=lambda m: (report["group_of"][m], -mean_number(m)))
     with figure_style():
-        figure = Figure(figsize=(7.5, 1.45 * len(report["runs"])), layout="tight")
+        figure = Figure(figsize=(9.0, 1.45 * len(report["runs"])), layout="tight")
         axes = figure.subplots(len(report["runs"]), 1, sharex=True)
         for axis, run in zip(axes, report["runs"], strict=True):
             heights = [run["materials"][m]["recall"] for m in order]
             known = [run["materials"][m]["is_trained"] for m in order]
-            tints = ["#3b6ea8" if k else "#d98f3e" for k in known]
+            tints = [TRAINED_TINT if k else NEW_TINT for k in known]
             axis.bar(range(len(order)), heights, color=tints, width=0.75)
             axis.axhline(1 / 6, color="0.4", linewidth=0.8, linestyle="--")
             axis.set_ylim(0, 1)
@@ -220,6 +221,9 @@ def draw_bars(report: dict[str, Any], path: Path) -> None:
         ticks = [f"{NAMES.get(m, m)}\n{report['group_of'][m]}" for m in order]
         axes[-1].set_xticks(range(len(order)), ticks, fontsize=6.5)
         figure.supylabel("share of patterns right", fontsize=8)
+        for label, tint in (("trained on", TRAINED_TINT), ("new", NEW_TINT)):
+            axes[0].bar(0, 0, color=tint, label=label)
+        axes[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, fontsize=8)
         save_figure(figure, path)
 
 
@@ -236,7 +240,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for the tables of single patterns")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--figure", type=Path)
+    parser.add_argument("--redraw", action="store_true", help="the figure from the stored --json")
     options = parser.parse_args()
+    if options.redraw:
+        draw_bars(json.loads(options.json.read_text(encoding="utf-8")), options.figure)
+        return
     torch.set_num_threads(options.threads)
     model = nsg.load_model("ebsd-cubic")
     sets = [MasterSet.load(SETS / f"{name}.npz") for name in ("k18", "k18_common")]
