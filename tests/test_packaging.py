@@ -225,7 +225,7 @@ def test_licence_is_gpl3(repository: Path) -> None:
 def test_a_qt_binding_comes_with_all_alone(repository: Path) -> None:
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    assert set(extras) == {"gui", "dynamical", "test", "docs", "all"}
+    assert set(extras) == {"gui", "dynamical", "rings", "test", "docs", "all"}
 
     def names(requirements: list[str]) -> set[str]:
         return {canonicalize_name(Requirement(r).name) for r in requirements}
