@@ -9,6 +9,7 @@ from torch.nn import functional
 from napari_spacegroup.models.sector import (
     cubic_operations,
     fold_patterns,
+    fold_twice,
     sample_sector,
     screen_rays,
     sector_coordinates,
@@ -117,3 +118,15 @@ def test_pixels_outside_the_screen_do_not_count():
     masked[..., 20:, :] = 0
     cut = fold_patterns(images[:, :, :20], rays[:, : 20 * 30], 12)
     torch.testing.assert_close(fold_patterns(masked, rays, 12), cut)
+
+
+@pytest.mark.parametrize("side", [16, 32])
+def test_folding_twice_gives_the_coarse_picture_exactly(side):
+    generator = torch.Generator().manual_seed(4)
+    images = torch.randn(3, 1, 40, 40, generator=generator)
+    images[:, :, :4] = 0  # outside the screen
+    rays = torch.stack([directions(1600, seed) for seed in range(3)])
+    coarse, fine = fold_twice(images, rays, side)
+    assert fine.shape == (3, 2, 2 * side - 1, 2 * side - 1)
+    torch.testing.assert_close(coarse, fold_patterns(images, rays, side), atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(fine, fold_patterns(images, rays, 2 * side - 1))

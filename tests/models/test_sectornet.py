@@ -9,7 +9,7 @@ import torch
 from napari_spacegroup.errors import ModelError
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.models import BandNet, Model, ModelCard, SectorNet
-from napari_spacegroup.models.sector import cubic_operations
+from napari_spacegroup.models.sector import cubic_operations, unpack_folded
 
 CENTER = (0.5, 0.3, 0.6)
 
@@ -109,3 +109,25 @@ def test_other_networks_have_no_orientation_search():
     assert not model.needs_pattern_center
     with pytest.raises(ModelError, match="does not use the pattern center"):
         model.find_pattern_center(np.zeros((1, 60, 60), np.float32))
+
+
+def test_a_fine_grid_leaves_the_picture_as_it_was(templates, indexer, model, nickel_patterns):
+    """The same weights serve both grids; only what the band profiles see is sharper."""
+    torch.manual_seed(0)
+    options = {"width": 4, "templates": len(templates), "bands": 8}
+    plain, fine = SectorNet(3, **options).eval(), SectorNet(3, **options, is_fine=True).eval()
+    weights = plain.state_dict() | {"templates": templates}
+    for network in (plain, fine):
+        network.load_state_dict(weights)
+        network._indexer = indexer
+    patterns, truth = nickel_patterns(3, (60, 60), CENTER)
+    inputs, centers = model.prepare(patterns), torch.tensor([CENTER] * 3)
+    coarse, both = (n.fold(inputs, centers, truth) for n in (plain, fine))
+    side = plain.sector_side
+    torch.testing.assert_close(both[:, 2:, :side, :side], coarse, atol=2e-5, rtol=1e-4)
+    rough, sharp = (
+        n.bands.profiles(*unpack_folded(f[:, :2])) for n, f in ((plain, coarse), (fine, both))
+    )
+    assert rough.shape == sharp.shape
+    assert float(sharp.diff(dim=-1).abs().mean()) > float(rough.diff(dim=-1).abs().mean())
+    assert fine(inputs, centers).shape == (3, 3)

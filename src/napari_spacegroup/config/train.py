@@ -46,6 +46,10 @@ class NetworkSpec(Spec):
         0.25, "1", "sectornet: share of training patterns with the picture hidden.", ge=0, le=0.9
     )
     dropout: float = quantity(0.3, "1", "sectornet: share of features dropped.", ge=0, le=0.9)
+    is_fine: bool = Field(
+        default=False,
+        description="sectornet: band profiles from a grid of twice the resolution.",
+    )
     input_size: int = quantity(
         60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
     )

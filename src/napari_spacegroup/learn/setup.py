@@ -65,7 +65,8 @@ def network_options(spec: TrainSpec) -> dict[str, Any]:
     if spec.network.architecture == "sectornet":
         network = spec.network
         return {"width": width, "side": network.input_size, "bands": network.bands,
-                "blind": network.blind, "dropout": network.dropout}  # fmt: skip
+                "blind": network.blind, "dropout": network.dropout,
+                "is_fine": network.is_fine}  # fmt: skip
     return {"width": width}
 
 

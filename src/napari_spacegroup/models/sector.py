@@ -158,6 +158,29 @@ def fold_patterns(images: Tensor, directions: Tensor, side: int) -> Tensor:
         Shape ``(n, 2, side, side)``: the mean, standardised, and the logarithm of the
         number of pixels behind it. The square is its own mirror image.
     """
+    return _means(_sums(images, directions, side))
+
+
+def fold_twice(images: Tensor, directions: Tensor, side: int) -> tuple[Tensor, Tensor]:
+    """Return :func:`fold_patterns` on two grids in one pass.
+
+    Returns
+    -------
+    coarse, fine
+        Shapes ``(n, 2, side, side)`` and ``(n, 2, 2 * side - 1, 2 * side - 1)``; every second
+        cell of the fine grid is one of the coarse.
+    """
+    fine = _sums(images, directions, 2 * side - 1)
+    # The hat of a coarse cell is the sum of fine ones with these weights, so this is exact.
+    hat = torch.tensor([0.5, 1.0, 0.5], device=fine.device, dtype=fine.dtype)
+    kernel = (hat[:, None] * hat[None])[None, None]
+    stacked = fine.flatten(0, 1)[:, None]
+    coarse = functional.conv2d(stacked, kernel, stride=2, padding=1)
+    return _means(coarse.reshape(2, -1, side, side)), _means(fine)
+
+
+def _sums(images: Tensor, directions: Tensor, side: int) -> Tensor:
+    """Return the sums of pixels and of their weights in each cell, ``(2, n, side, side)``."""
     count = len(images)
     values = images.reshape(count, -1)
     inside = (values != 0).to(values.dtype)
@@ -179,7 +202,10 @@ def fold_patterns(images: Tensor, directions: Tensor, side: int) -> Tensor:
         sums[1].index_add_(0, flat, weight.reshape(-1))
     sums = sums.reshape(2, count, side, side)
     # Cells above the diagonal got what interpolation spilled over it.
-    total = sums + sums.mT
+    return sums + sums.mT
+
+
+def _means(total: Tensor) -> Tensor:
     mean = total[0] / (total[1] + 0.3)
     mean = mean - mean.mean((1, 2), keepdim=True)
     mean = mean / (mean.std((1, 2), keepdim=True) + 1e-5)

@@ -17,11 +17,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from .band_profile import BandProfiles
 from .indexing import CubicIndexer
 from .resnet import ConvolutionUnit
-from .sector import fold_patterns, screen_rays, unpack_folded
+from .sector import fold_patterns, fold_twice, screen_rays, unpack_folded
 
 TRUST_MIDDLE, TRUST_WIDTH = 0.18, 0.02
 """Explained share at which an orientation is trusted by half, and how fast that changes."""
@@ -49,6 +50,9 @@ class SectorNet(nn.Module):
     bands
         Largest h² + k² + l² of the families whose band profiles are read beside the
         picture (:mod:`.band_profile`); 0 leaves the profiles out.
+    is_fine
+        Whether band profiles are read from a grid of twice the resolution, on which narrow bands
+        are told apart; the picture is the same.
     blind
         Share of the training patterns whose picture is hidden from the head, so that the
         profiles learn to stand alone; half as often it is the profiles.
@@ -69,6 +73,7 @@ class SectorNet(nn.Module):
         dropout: float = 0.3,
         bands: int = 0,
         blind: float = 0.0,
+        is_fine: bool = False,
     ) -> None:
         super().__init__()
         self.side, self.sector_side = side, sector_side
@@ -87,7 +92,9 @@ class SectorNet(nn.Module):
             channels = wide
         self.stages = nn.Sequential(*layers)
         features = channels * (sector_side // 4) ** 2
-        self.bands = BandProfiles(sector_side, most=bands) if bands else None
+        self.is_fine = is_fine and bands > 0
+        band_side = 2 * sector_side - 1 if self.is_fine else sector_side
+        self.bands = BandProfiles(band_side, most=bands) if bands else None
         self.blind = blind if bands else 0.0
         if self.bands is not None:
             features += self.bands.outputs
@@ -120,6 +127,9 @@ class SectorNet(nn.Module):
     def fold(self, images: Tensor, centers: Tensor, rotations: Tensor) -> Tensor:
         """Return patterns folded into the sector, shape ``(n, 2, sector, sector)``.
 
+        Where band profiles are read from a finer grid, that grid, and in channels 2 and 3 of
+        its first corner the picture: shape ``(n, 4, 2 * sector - 1, 2 * sector - 1)``.
+
         Parameters
         ----------
         images
@@ -132,14 +142,21 @@ class SectorNet(nn.Module):
         # Half precision would move directions by more than a pixel.
         with torch.autocast(images.device.type, enabled=False):
             directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
-            return fold_patterns(images, directions, self.sector_side)
+            if not self.is_fine:
+                return fold_patterns(images, directions, self.sector_side)
+            coarse, fine = fold_twice(images, directions, self.sector_side)
+            rest = fine.shape[-1] - self.sector_side
+            return torch.cat([fine, functional.pad(coarse, (0, rest, 0, rest))], 1)
 
     def read(self, folded: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``, of folded patterns."""
         position = self.position.expand(len(folded), -1, -1, -1)
-        features = self.stages(torch.cat([folded, position], 1)).flatten(1)
+        picture = folded
+        if self.is_fine:
+            picture = folded[:, 2:, : self.sector_side, : self.sector_side]
+        features = self.stages(torch.cat([picture, position], 1)).flatten(1)
         if self.bands is not None:
-            profiles = self.bands(*unpack_folded(folded))
+            profiles = self.bands(*unpack_folded(folded[:, :2]))
             if self.training and self.blind:
                 chance = torch.rand(len(folded), 1, device=folded.device)
                 features = features * (chance > self.blind) / (1 - self.blind)
