@@ -60,7 +60,7 @@ def sheets_of(record: recipe.Record) -> tuple[Tensor, str]:
             one, np.array([0.95 * VOLTAGE]), voltage=VOLTAGE, half_size=100, d_min=0.5,
             max_strong=60, electrons=8_000, ladder=STRONG_CUTOFFS,
         )  # fmt: skip
-        sheet = torch.from_numpy(data[0, 0])
+        sheet = torch.from_numpy(data[0, :1])
         found.append((sheet - sheet.mean()) / sheet.std())
     return torch.stack(found), lattice
 
@@ -90,7 +90,6 @@ def steps(model: Any, sheets: Tensor) -> dict[str, float]:
     found["prepared"] = distance(ready, many)
     rotations = detector_to_crystal(geometry, turns)
     directions = screen_rays(geometry.pattern_center, many.shape[-1]) @ rotations.mT
-    half = torch.ones(1)
     for side in SIDES:
         folded = torch.stack([fold_patterns(one, directions, side)[:, 0] for one in many])
         other = torch.stack(

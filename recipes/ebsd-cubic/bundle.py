@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=100)
     options = parser.parse_args()
     spec = TrainSpec.from_yaml(options.spec).replace(
-        masters=(options.sets / "train.npz", options.sets / "ordering.npz"),
+        masters=(options.sets / "train.npz",),
         validation=(options.sets / "calibration.npz",),
     )
     model = from_run(options.run, spec)
@@ -104,9 +104,7 @@ def main() -> None:
         }
     )  # fmt: skip
     trained = MasterSet.load(options.sets / "train.npz")
-    pairs = MasterSet.load(options.sets / "ordering.npz")
     model.card.training["structures"] = len(trained)
-    model.card.training["partly ordered and averaged structures"] = len(pairs)
     metrics = {}
     for side, title in (("test", "held-out structures"), ("k18", "materials of the EBSD paper")):
         masters = unique(MasterSet.load(options.sets / f"{side}.npz"))
