@@ -149,7 +149,8 @@ class LiveSession:
             yield from self._listen(arrival)
             self._info = heard.info
             self._take_patterns(arrival, heard.came)
-        if self._live is None and self._has_enough():
+        begins = self._live is None and self._has_enough()
+        if begins:
             yield from self._begin()
         if self._live is None:
             return
@@ -164,6 +165,8 @@ class LiveSession:
             now, soon = time.monotonic(), int(WHOLE_SOON * self._meter.rates[0])
             before = now if count == 0 else now - SHOW_AFTER
             overdue = now - WHOLE_SOON * (PATIENCE if more else 1)
+            if begins and more:  # all waited for the pattern center: that is no delay of theirs
+                overdue = -float("inf")
             for piece, came in self._live.new(before, soon=soon, overdue=overdue):
                 yield self._shown(piece, came)
                 if token.is_cancelled:
