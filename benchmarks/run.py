@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import live
 import numpy as np
@@ -179,7 +180,8 @@ def main() -> None:
     names = [*first, *live.PARTS]
     parser = argparse.ArgumentParser(description="Print the table of ratios and store it.")
     parser.add_argument("--json", type=Path, help="where to store it (default: the results)")
-    parser.add_argument("--only", choices=names, help="one part; stored with --json alone")
+    parser.add_argument("--only", choices=names, help="one part; with --json its rows "
+                        "take the place of those stored there")  # fmt: skip
     parser.add_argument(
         "--quick", action="store_true", help="small live scans, to try it out; as --only"
     )
@@ -187,16 +189,17 @@ def main() -> None:
     is_part = options.only is not None or options.quick
     out = options.json or (None if is_part else RESULTS / "bench.json")
     rows: list[Row] = []
+    kept = stored_rows(out) if options.only is not None else []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for part, measure in first.items():
             if options.only in (None, part):
                 rows += measure(folder)
-                store(rows, out)
+                store(rows, out, kept)
         for part in live.PARTS:
             if options.only in (None, part):
                 rows += live.rows(folder, part, is_quick=options.quick)
-                store(rows, out)
+                store(rows, out, kept)
     width = max(len(row.name) for row in rows)
     print(f"{'row':{width}}  ratio    target                        detail")
     for row in rows:
@@ -204,13 +207,23 @@ def main() -> None:
         print(f"{row.name:{width}}  {ratio:7}  {row.target:28}  {row.detail}")
 
 
-def store(rows: list[Row], out: Path | None) -> None:
+def stored_rows(out: Path | None) -> list[dict[str, Any]]:
+    """Return the rows of an earlier run."""
+    if out is None or not out.exists():
+        return []
+    rows: list[dict[str, Any]] = json.loads(out.read_text(encoding="utf-8"))["rows"]
+    return rows
+
+
+def store(rows: list[Row], out: Path | None, kept: list[dict[str, Any]]) -> None:
     """Write what is measured so far: the whole takes a quarter of an hour."""
     if out is None:
         return
+    new = {row.name: asdict(row) for row in rows}
+    both = [new.pop(row["name"], row) for row in kept] + list(new.values())
     from napari_spacegroup.workflows.provenance import provenance
 
-    report = {"rows": [asdict(row) for row in rows], "seed": SEED, "made": provenance(),
+    report = {"rows": both, "seed": SEED, "made": provenance(),
               "peak_MiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
