@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 FollowEvent: TypeAlias = Event | LiveStatus | MapBegun
 
-STATUS_SECONDS = 0.5
+STATUS_SECONDS = 0.25
 POLL_SECONDS = 0.02
 """How long to wait after a poll that brought nothing."""
 MOST_WAIT_SECONDS = 0.1
