@@ -23,6 +23,7 @@ from torch import Tensor
 
 import napari_spacegroup as nsg
 from napari_spacegroup.crystal import Phase, cubic_parents
+from napari_spacegroup.learn.batches import detector_to_crystal
 from napari_spacegroup.models.sector import fold_patterns, screen_rays
 from napari_spacegroup.simulate.detector import GeometryRange, standardise
 from napari_spacegroup.simulate.dynamical import STRONG_CUTOFFS, simulate_dynamical
@@ -32,8 +33,6 @@ from napari_spacegroup.workflows.provenance import provenance
 RECIPE = Path(__file__).resolve().parents[1] / "recipes" / "ebsd-cubic"
 sys.path.insert(0, str(RECIPE))
 import masters as recipe  # noqa: E402
-
-from napari_spacegroup.learn.batches import detector_to_crystal  # noqa: E402
 
 SEED, VIEWS, DRAWS, VOLTAGE = 0, 24, 48, 20.0
 PAIRS = (

@@ -437,6 +437,7 @@ def pack(parts: Path, out: Path, hidden: dict[str, float]) -> None:
             side = str(content["side"])
             if side == "val":
                 side = "test" if share_of("c" + record.identifier, 3) else "calibration"
+            # Pairs of ordering.py are not in the list: they are weak on purpose.
             if side == "train" and hidden.get(record.identifier, 1.0) < LEAST_TRAINED:
                 continue
             arrays, records = sides.setdefault(side, ([], []))
@@ -448,6 +449,7 @@ def pack(parts: Path, out: Path, hidden: dict[str, float]) -> None:
 
 
 def simulate_job(job: tuple[Task, Path]) -> None:
+    """Do one job of a pool of processes."""
     simulate(*job)
 
 

@@ -11,8 +11,8 @@ training that nearly has more translations is drawn twice again: averaged over t
 average and its own, so far that the superlattice holds 1.2 to 6 % of the intensity (label: its
 own group). Silicon's structure is drawn with other elements too, of which nature has few.
 
-The shipped model has not seen them: going on with 738 of them (58 minutes of a core, from its own
-weights) made it no better on the calibration structures.
+The shipped model has not seen them: to go on with some of them was tried once, and made it no
+better on the calibration structures.
 """
 
 from __future__ import annotations

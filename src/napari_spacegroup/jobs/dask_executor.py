@@ -255,7 +255,7 @@ class DaskExecutor:
         kept |= {name: os.environ.get(name, value) for name, value in SHORT_SPIN.items()}
         settings = {
             "distributed.scheduler.worker-ttl": None,
-            # Its samples, a hundred a second, are for the dashboard and cost a tenth of a core.
+            # Its samples, a hundred a second, are for the dashboard.
             "distributed.worker.profile.enabled": self._dashboard,
             # In place of dask's own, whose MALLOC_TRIM_THRESHOLD_ gives memory back after every
             # tensor and takes it anew for the next one: networks run three times slower.

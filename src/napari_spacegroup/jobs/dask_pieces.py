@@ -168,7 +168,7 @@ class Pieces:
         self._all_held: list[Any] = []
         self._rounds = 0
         self._watch = Watch(client)
-        self._workers = self._present()
+        self._workers = workers_of(self._client)
         self._lost_at: float | None = None
         self._alone_since: float | None = None
         self._ahead: deque[_Piece] = deque()
@@ -237,7 +237,7 @@ class Pieces:
         self._hand_over(piece)
 
     def _look_after_workers(self) -> None:
-        present = self._present()
+        present = workers_of(self._client)
         now = time.monotonic()
         if not self._workers <= present:
             self._lost_at = now
@@ -258,9 +258,6 @@ class Pieces:
         for piece in stalled:
             if len(piece.futures) < TRIES:
                 self._hand_over(piece)
-
-    def _present(self) -> set[str]:
-        return workers_of(self._client)
 
     def _hold(self) -> None:
         # Results of tasks, not scattered data: those would be lost with a worker.

@@ -1,8 +1,7 @@
 """Networks for inference alone, with each normalisation inside its convolution.
 
 In evaluation a batch normalisation multiplies and adds constants, which the weights of the
-convolution before it can hold: a third less to do for a small network on a CPU, the same
-logits within rounding.
+convolution before it can hold: less to do, the same logits within rounding.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ class Xception(nn.Module):
     References
     ----------
     Chollet (2017), arXiv:1610.02357, figure 5; used by Kaufmann et al. (2020), Microsc.
-    Microanal. 26, 458, for patterns of 299 x 299 pixels.
+    Microanal. 26, 447.
     """
 
     def __init__(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +71,7 @@ def ring_profiles(
 
     References
     ----------
-    Kieffer, Orlans, Coquelle et al. (2025), J. Synchrotron Rad.; pyFAI is MIT-licensed.
+    Ashiotis et al. (2015), J. Appl. Cryst. 48, 510-519 (pyFAI).
     """
     if not (math.isfinite(camera_constant) and camera_constant > 0):
         raise ScanError(
@@ -96,18 +95,15 @@ def ring_profiles(
         )
     count = max(16, round(reach - first)) if columns is None else columns
     from ..imaging import ProfileAxis
-    from .source import DaskSource
 
-    frames = scan.source if scan.source is not None else DaskSource(scan.data)
-    source = RingSource(frames, center, (first, reach), count, scan.mask)
+    source = RingSource(scan._source, center, (first, reach), count, scan.mask)
     q = np.asarray(2 * math.pi * source.radii / camera_constant, np.float64)
     axis = ProfileAxis(q, "q")
-    found = PatternScan.from_source(
+    return PatternScan.from_source(
         source, name=scan.name, technique="powder", axis=axis, path=scan.path, step=scan.step,
         step_unit=scan.step_unit, present=scan.present, navigation=scan.navigation,
         metadata={**scan.metadata, "ring_center": center, "camera_constant": camera_constant},
     )  # fmt: skip
-    return replace(found, source=source)
 
 
 def find_ring_center(

@@ -53,7 +53,7 @@ class ProgressLine(QProgressBar):
     """How much of a job is done, without words; empty while nobody knows.
 
     Qt's own sign for an unknown end moves thirty times a second, and with every step the whole
-    window is drawn again: without a graphics card that takes most of a core from the job.
+    window is drawn again, which without a graphics card takes its time from the job.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
