@@ -184,7 +184,7 @@ def undrawn(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]
 
 def throughput(folder: Path, *, is_quick: bool, is_curious: bool) -> dict[str, Any]:
     """Measure live patterns per second, file to drawn map, against the bare forward pass."""
-    shape = (16, 32) if is_quick else (48, 64)
+    shape = (16, 32) if is_quick else (96, 64)
     facts, painted, _ = follow(folder, MODEL, shape, FAST, is_curious=is_curious)
     first, last = np.nanmin(painted), np.nanmax(painted)
     facts["live"] = float((painted > first).sum() / (last - first))

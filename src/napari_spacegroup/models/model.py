@@ -22,6 +22,7 @@ from ..imaging import ProfileAxis, prepare_inputs
 from .architectures import build
 from .card import CARD_NAME, WEIGHTS_NAME, ModelCard
 from .fusion import fused, versions
+from .parallel import in_pieces
 from .pattern_center import FoundCenter, detector_center, find_pattern_center, square_centers
 from .sectornet import SectorNet
 
@@ -169,11 +170,18 @@ class Model:
             Pattern centers of the central square, shape ``(n, 3)`` or ``(1, 3)``, for a
             network that needs them.
         """
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
         network = self._for_inference()
-        with torch.inference_mode():
-            logits = network(inputs, centers) if isinstance(network, SectorNet) else network(inputs)
-            return torch.softmax(logits.float() / self.card.temperature, dim=-1)
+
+        def work(inputs: Tensor, centers: Tensor | None) -> Tensor:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+            with torch.inference_mode():
+                takes_centers = isinstance(network, SectorNet)
+                logits = network(inputs, centers) if takes_centers else network(inputs)
+                return torch.softmax(logits.float() / self.card.temperature, dim=-1)
+
+        if inputs.device.type == "cpu":
+            return in_pieces(work, len(inputs), inputs, centers)
+        return work(inputs, centers)
 
     def _for_inference(self) -> nn.Module:
         """Return the network with its normalisations fused, made anew after weights changed."""
