@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+import psutil
 import pytest
 
 from napari_spacegroup.errors import SpecError
@@ -19,6 +20,7 @@ from napari_spacegroup.jobs import (
     ThreadExecutor,
     as_executor,
 )
+from napari_spacegroup.jobs.giving_way import NICENESS
 from napari_spacegroup.jobs.turns import PoliteToken, Turns
 
 KINDS = ("inline", "thread", "dask")
@@ -111,6 +113,12 @@ def test_a_local_worker_leaves_the_cores_and_the_memory_to_others(dask_executor,
     *_, done = dask_executor.run(Task(toys.environment))
     assert int(done.result["GOMP_SPINCOUNT"]) < 100_000  # unset it is 300,000: milliseconds
     assert "MALLOC_TRIM_THRESHOLD_" not in done.result  # dask's own: every tensor faults
+
+
+def test_a_local_worker_gives_way_to_the_window(dask_executor, toys):
+    *_, done = dask_executor.run(Task(toys.priority))
+    mine = int(psutil.Process().nice())
+    assert done.result > mine if mine < NICENESS else done.result == mine
 
 
 def test_the_worker_stays_warm(dask_executor, toys):

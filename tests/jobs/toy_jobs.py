@@ -34,6 +34,12 @@ def environment(*, cancel):  # noqa: ARG001
     yield Done(dict(os.environ))
 
 
+def priority(*, cancel):  # noqa: ARG001
+    import psutil
+
+    yield Done(int(psutil.Process().nice()))
+
+
 def broken(*, cancel):  # noqa: ARG001
     yield Progress(0, 1)
     raise ValueError("broken on purpose")

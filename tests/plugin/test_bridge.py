@@ -7,7 +7,13 @@ import time
 
 import pytest
 
-from napari_spacegroup.plugin.bridge import CAPACITY, REPAINTS_PER_SECOND, REST, Bridge
+from napari_spacegroup.plugin.bridge import (
+    CAPACITY,
+    COMPANY_SECONDS,
+    REPAINTS_PER_SECOND,
+    REST,
+    Bridge,
+)
 
 pytestmark = pytest.mark.gui
 
@@ -73,6 +79,31 @@ def test_a_slow_window_is_left_in_peace(qtbot):
     late = rests(window)[3:]
     assert late
     assert min(late) > 0.7 * (REST - 1) * window.seconds
+    bridge.close()
+
+
+def test_what_can_wait_comes_with_what_cannot(qtbot):
+    window = Window()
+    bridge = Bridge(window.receive)
+    begun = time.monotonic()
+    bridge.post("status", is_pressing=False)
+    qtbot.wait(100)
+    assert not window.values
+    bridge.post("piece")
+    bridge.post("progress", is_pressing=False)
+    qtbot.waitUntil(lambda: len(window.values) == 3, timeout=5_000)
+    assert window.values == ["status", "piece", "progress"]
+    assert window.times[-1] - begun < COMPANY_SECONDS
+    bridge.close()
+
+
+def test_what_can_wait_comes_alone_in_the_end(qtbot):
+    window = Window()
+    bridge = Bridge(window.receive)
+    begun = time.monotonic()
+    bridge.post("status", is_pressing=False)
+    qtbot.waitUntil(lambda: bool(window.values), timeout=5_000)
+    assert window.times[0] - begun > 0.9 * COMPANY_SECONDS
     bridge.close()
 
 

@@ -39,6 +39,9 @@ GPU = "GPU"
 GPU_SHARE = 0.01
 """Of that resource: it chooses the worker; the turns in it choose the job."""
 
+GIVING_WAY = f"{__package__}.giving_way"
+"""What local workers import before all else; see there."""
+
 SHORT_SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 """How long threads of GNU's and Intel's OpenMP wait busily for each other.
 
@@ -271,6 +274,7 @@ class DaskExecutor:
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": self._dashboard},
                 memory_limit=0,
+                preload=[GIVING_WAY],
                 env=kept,
                 silence_logs=logging.ERROR,
             )

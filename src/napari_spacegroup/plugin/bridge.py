@@ -22,6 +22,9 @@ REST, LONGEST_REST = 4.0, 0.4
 """After a repaint the window has this many times its duration for other things, and for the
 worker on a machine with few cores; at most so long [s]."""
 
+COMPANY_SECONDS = 0.3
+"""How long a value that can wait waits for one that can't, to be drawn with it."""
+
 CAPACITY = 64
 
 
@@ -46,7 +49,7 @@ class Bridge(QObject):
         self._deliver = weakref.WeakMethod(deliver)
         self._changed = threading.Condition()
         self._values: list[Any] = []
-        self._is_open = True
+        self._is_open, self._is_pressing = True, False
         self._last = self._cost = 0.0
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -54,7 +57,7 @@ class Bridge(QObject):
         self._timer.timeout.connect(self._flush)
         self._wake.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
 
-    def post(self, value: Any, *, may_wait: bool = True) -> None:
+    def post(self, value: Any, *, may_wait: bool = True, is_pressing: bool = True) -> None:
         """Hand over a value from any thread; wait while the queue is full.
 
         Parameters
@@ -63,6 +66,9 @@ class Bridge(QObject):
             Anything; dropped after :meth:`close`.
         may_wait
             False where the caller holds a lock that the main thread may want.
+        is_pressing
+            False for what can wait a little to be drawn with what can't: drawing the window
+            twice takes twice as long.
         """
         with self._changed:
             if may_wait and threading.current_thread() is not threading.main_thread():
@@ -70,14 +76,15 @@ class Bridge(QObject):
             if not self._is_open:
                 return
             self._values.append(value)
-            is_first = len(self._values) == 1
-            if is_first:
+            if len(self._values) == 1 or (is_pressing and not self._is_pressing):
                 self._wake.emit()
+            self._is_pressing |= is_pressing
 
     def drop(self) -> None:
         """Forget what waits, so that a worker that waits for room goes on."""
         with self._changed:
             self._values.clear()
+            self._is_pressing = False
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -91,13 +98,17 @@ class Bridge(QObject):
     def _schedule(self) -> None:
         pace = max(self._pace, min(REST * self._cost, LONGEST_REST))
         rest = self._last + pace - time.monotonic()
-        if not self._timer.isActive():
-            self._timer.start(max(0, round(1000 * rest)))
+        with self._changed:
+            rest = rest if self._is_pressing else max(rest, COMPANY_SECONDS)
+        wait = max(0, round(1000 * rest))
+        if not self._timer.isActive() or self._timer.remainingTime() > wait:
+            self._timer.start(wait)
 
     def _flush(self) -> None:
         self._last = time.monotonic()
         with self._changed:
             values, self._values = self._values, []
+            self._is_pressing = False
             self._changed.notify_all()
         deliver = self._deliver()
         if deliver is not None and values:

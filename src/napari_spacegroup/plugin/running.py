@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..jobs import JobState, ThreadRunner
+from ..jobs import JobState, Progress, ThreadRunner
 from ..jobs.runner import Job
+from ..workflows.live_status import LiveStatus
 
 if TYPE_CHECKING:
     from .bridge import Bridge
@@ -59,7 +60,10 @@ class JobController:
         bridge = self._bridge
 
         def post(event: Any, *, may_wait: bool = True) -> None:
-            bridge.post(JobEvent(runner.generation, event), may_wait=may_wait)
+            is_pressing = not isinstance(event, Progress | LiveStatus)
+            bridge.post(
+                JobEvent(runner.generation, event), may_wait=may_wait, is_pressing=is_pressing
+            )
 
         runner = ThreadRunner(
             job,
