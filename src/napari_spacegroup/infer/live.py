@@ -98,6 +98,8 @@ class LiveCounts:
         Patterns that were left out to keep up, and are not done yet.
     verified
         Patterns that came again and are what the unfinished map says.
+    seconds
+        Time spent on classifying [s].
     """
 
     read: int = 0
@@ -105,6 +107,7 @@ class LiveCounts:
     final: int = 0
     left_out: int = 0
     verified: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -340,7 +343,9 @@ class LiveMap:
     def _show(self, chunk: Chunk, status: NDArray[np.uint8], *, is_final: bool) -> Partial:
         """Classify the pixels whose status is OK, and let the map show them."""
         came = status != PixelStatus.PENDING
+        begun = self.clock()
         probabilities = predict_chunk(self.model, self.view, chunk.start, chunk.patterns, status)
+        self.counts.seconds += self.clock() - begun
         before = self.result.status.reshape(-1)[chunk.start : chunk.start + len(status)]
         self.counts.classified += int((came & (before == PixelStatus.PENDING)).sum())
         self.result.merge(chunk.start, probabilities, status)

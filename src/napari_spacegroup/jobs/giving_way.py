@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-NICENESS = 5
+NICENESS = 10
 """Of a worker process, on systems that count it (0 is usual, 19 gives way to everything)."""
 
 _log = logging.getLogger(__name__)

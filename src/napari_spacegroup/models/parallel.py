@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-PIECE = 32
+PIECE = 64
 """Patterns in one piece."""
 
 _pools: dict[tuple[int, int], ThreadPoolExecutor] = {}

@@ -42,7 +42,11 @@ WHOLE_SOON = 0.3
 """A chunk that will be whole within this time [s], at the rate of late, is classified once."""
 
 PATIENCE = 3
-"""So many times longer a chunk is waited for while more patterns are there already."""
+"""So many times longer a chunk is waited for while more patterns are there already, or while
+the network has little time: what is shown before its chunk is whole costs twice."""
+
+BUSY = 0.4
+"""Share of the time spent on classifying from which on it has little."""
 
 FIRST, FIRST_SECONDS = 24, 0.3
 """How many patterns the screen is looked for in, and how long to wait for so many [s]."""
@@ -162,9 +166,11 @@ class LiveSession:
             if token.is_cancelled:
                 return
         if count == 0 or self._backlog == 0:
-            now, soon = time.monotonic(), int(WHOLE_SOON * self._meter.rates[0])
+            is_patient = more or self._meter.load > BUSY
+            now, wait = time.monotonic(), WHOLE_SOON * (PATIENCE if is_patient else 1)
+            soon = int(wait * self._meter.rates[0])
             before = now if count == 0 else now - SHOW_AFTER
-            overdue = now - WHOLE_SOON * (PATIENCE if more else 1)
+            overdue = now - wait
             if begins and more:  # all waited for the pattern center: that is no delay of theirs
                 overdue = -float("inf")
             for piece, came in self._live.new(before, soon=soon, overdue=overdue):
@@ -172,7 +178,8 @@ class LiveSession:
                 if token.is_cancelled:
                     return
         yield from self._journal_troubles()
-        self._meter.count(time.monotonic(), self._live.counts.read, self._live.counts.classified)
+        counts = self._live.counts
+        self._meter.count(time.monotonic(), counts.read, counts.classified, counts.seconds)
 
     def finish(self, *, at_once: bool) -> Iterator[Event | MapBegun]:
         """Classify what is left."""

@@ -74,12 +74,12 @@ class Meter:
     """Rates and latencies, of late."""
 
     def __init__(self) -> None:
-        self._counts: deque[tuple[float, int, int]] = deque()
+        self._counts: deque[tuple[float, int, int, float]] = deque()
         self._latencies: deque[tuple[float, int]] = deque(maxlen=LATENCIES)
 
-    def count(self, now: float, read: int, classified: int) -> None:
-        """Take note of totals at a time [s]."""
-        self._counts.append((now, read, classified))
+    def count(self, now: float, read: int, classified: int, seconds: float = 0.0) -> None:
+        """Take note of totals at a time [s]; ``seconds`` were spent on classifying."""
+        self._counts.append((now, read, classified, seconds))
         while len(self._counts) > 2 and now - self._counts[1][0] > WINDOW_SECONDS:
             self._counts.popleft()
 
@@ -91,14 +91,20 @@ class Meter:
     @property
     def rates(self) -> tuple[float, float]:
         """Return patterns read and classified per second."""
+        _, read, classified, _ = self._per_second()
+        return read, classified
+
+    @property
+    def load(self) -> float:
+        """Return the share of the time that is spent on classifying, 0 to 1."""
+        return self._per_second()[3]
+
+    def _per_second(self) -> tuple[float, ...]:
         if len(self._counts) < 2:
-            return 0.0, 0.0
-        (begin, read, classified), (end, read_now, classified_now) = (
-            self._counts[0],
-            self._counts[-1],
-        )
-        seconds = max(end - begin, 1e-3)
-        return (read_now - read) / seconds, (classified_now - classified) / seconds
+            return 0.0, 0.0, 0.0, 0.0
+        first, last = self._counts[0], self._counts[-1]
+        span = max(last[0] - first[0], 1e-3)
+        return tuple((b - a) / span for a, b in zip(first, last, strict=True))
 
     def latency(self, share: float) -> float:
         """Return the latency that a share of the patterns stayed below [s]; NaN without any."""
