@@ -20,6 +20,7 @@ from ..simulate.projector import (
     rotation_matrices,
     sample_to_detector,
 )
+from .added_bands import AddedBands
 from .masterset import MasterSet
 
 
@@ -59,6 +60,8 @@ class TrainingBatches:
         Ranges of the randomisation and the network's input.
     generator
         Source of all random numbers; its device is where batches are made.
+    added, added_share
+        Master patterns with bands added, and the share of patterns drawn from them.
     """
 
     def __init__(
@@ -70,8 +73,11 @@ class TrainingBatches:
         appearance: Appearance,
         contract: InputContract,
         generator: torch.Generator,
+        added: AddedBands | None = None,
+        added_share: float = 0.0,
     ) -> None:
         self.generator = generator
+        self.added, self.added_share = added, added_share
         self.device = generator.device
         self.patterns = masters.patterns.to(self.device, torch.float32)
         self.geometry = geometry.model_copy(update={"shape": contract.shape})
@@ -98,10 +104,20 @@ class TrainingBatches:
                     chosen[here] = members[draws]
             geometry = self.geometry.draw(count, self.generator)
             rotations = random_quaternions(count, self.generator)
-            ideal = project(self.patterns[chosen], geometry, rotations)
+            patterns = self.patterns[chosen]
+            if self.added is not None:
+                self._add_bands(patterns, labels, self.added)
+            ideal = project(patterns, geometry, rotations)
             images, mask = self.appearance.apply(ideal, self.generator)
             inputs = prepare(images, self.contract, mask=mask)
         return Batch(inputs, labels, geometry, rotations)
+
+    def _add_bands(self, patterns: Tensor, labels: Tensor, added: AddedBands) -> None:
+        """Put master patterns with added bands in the place of some."""
+        added.renew(max(1, len(labels) // 12))
+        draws = torch.rand(len(labels), generator=self.generator, device=self.device)
+        for place in (draws < self.added_share).nonzero()[:, 0].tolist():
+            patterns[place] = added.drawn(int(labels[place])).to(patterns)
 
 
 @dataclass(frozen=True)

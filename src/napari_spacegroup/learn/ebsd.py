@@ -13,6 +13,7 @@ from torch.nn import functional
 from ..config import TrainSpec
 from ..imaging import InputContract
 from ..models import BandNet, SectorNet, build
+from .added_bands import AddedBands
 from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
 from .masterset import MasterSet
 from .setup import appearance_of, geometry_range, network_options, split_masters
@@ -53,6 +54,9 @@ class EbsdSupply:
         self.architecture = spec.network.architecture
         self.options = network_options(spec)
         self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
+        added = None
+        if spec.added_bands:
+            added = AddedBands(self.training, self.classes, seed=spec.seed)
         self._batches = TrainingBatches(
             self.training,
             self.classes,
@@ -60,6 +64,8 @@ class EbsdSupply:
             appearance=appearance_of(spec),
             contract=self.contract,
             generator=self.generator,
+            added=added,
+            added_share=spec.added_bands,
         )
 
     @property
