@@ -40,7 +40,7 @@ GPU_SHARE = 0.01
 """Of that resource: it chooses the worker; the turns in it choose the job."""
 
 GIVING_WAY = f"{__package__}.giving_way"
-"""What local workers import before all else; see there."""
+"""What a local worker imports before all else to give way to the window; see there."""
 
 SHORT_SPIN = {"GOMP_SPINCOUNT": "10000", "KMP_BLOCKTIME": "1"}
 """How long threads of GNU's and Intel's OpenMP wait busily for each other.
@@ -63,6 +63,9 @@ class DaskExecutor:
         Whether the local scheduler shows dask's dashboard, on the loopback address.
     preload
         Modules that a local worker imports as soon as it is up, to be warm.
+    gives_way
+        Whether local workers run at a lower priority than this process and others: for programs
+        with a window.
 
     Raises
     ------
@@ -79,11 +82,13 @@ class DaskExecutor:
         workers: int = 1,
         dashboard: bool = False,
         preload: tuple[str, ...] = (),
+        gives_way: bool = False,
     ) -> None:
         self.address = address
         self._workers = workers
         self._dashboard = dashboard
         self._preload = preload
+        self._gives_way = gives_way
         self._lock = threading.Lock()
         self._cluster: Any = None
         self._client: Any = None
@@ -274,7 +279,7 @@ class DaskExecutor:
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": self._dashboard},
                 memory_limit=0,
-                preload=[GIVING_WAY],
+                preload=[GIVING_WAY] if self._gives_way else [],
                 env=kept,
                 silence_logs=logging.ERROR,
             )

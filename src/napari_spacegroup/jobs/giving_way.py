@@ -1,4 +1,4 @@
-"""What a local worker does first: it gives way to the window, and to all else a person uses.
+"""What the window's worker does first: it gives way to the window and to acquisition programs.
 
 dask calls :func:`dask_setup` in every worker that is started with this module as a preload, also
 after a restart.

@@ -130,7 +130,7 @@ def _make(where: str) -> Executor:
         return ThreadExecutor()
     from ..jobs.dask_executor import DaskExecutor
 
-    return DaskExecutor(None if where == WORKER else where, preload=PRELOADED)
+    return DaskExecutor(None if where == WORKER else where, preload=PRELOADED, gives_way=True)
 
 
 def _settings_path() -> Path:
