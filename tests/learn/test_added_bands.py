@@ -16,7 +16,6 @@ from napari_spacegroup.learn.added_bands import (
     AddedBands,
     band_picture,
     families,
-    wavelength,
 )
 from napari_spacegroup.learn.batches import TrainingBatches
 from napari_spacegroup.simulate.detector import Appearance, GeometryRange
@@ -49,10 +48,6 @@ def test_families_end_at_the_shortest_spacing():
     assert (3.52 / np.linalg.norm(hkl, axis=1)).min() >= 0.75
 
 
-def test_wavelength_of_twenty_kilovolt():
-    assert wavelength(20.0) == pytest.approx(0.08588, abs=1e-5)  # International Tables C, 4.2.1
-
-
 def test_a_band_lies_where_its_planes_are_edge_on():
     tilts = np.radians(np.linspace(-12, 12, 481))
     directions = torch.tensor(
@@ -78,29 +73,61 @@ def masters(edge: float = 4.0) -> MasterSet:
     return MasterSet.from_arrays(whole.numpy(), records, size=31)
 
 
-def test_patterns_keep_their_symmetry_and_scale_and_are_renewed():
-    added = AddedBands(masters(), GROUPS, seed=3, size=13)
-    again = AddedBands(masters(), GROUPS, seed=3, size=13)
-    assert torch.equal(added.patterns, again.patterns)
-    for sheet in added.patterns[:, 0]:
-        for image in (sheet.flip(0), sheet.flip(1), sheet.T):
+def all_of(added: AddedBands) -> list[torch.Tensor]:
+    """Return what the pool of 13 holds now, class by class."""
+    draws = [(k, (i + 0.5) / n) for k in range(6) for n in [3 if k == 0 else 2] for i in range(n)]
+    return [added.drawn(label, draw).clone() for label, draw in draws]
+
+
+def test_patterns_keep_their_symmetry_and_scale():
+    for sheet in all_of(AddedBands(masters(), GROUPS, seed=3, size=13)):
+        for image in (sheet.flip(1), sheet.flip(2), sheet.mT):
             assert torch.allclose(sheet, image, atol=1e-4)
         assert abs(float(sheet.mean())) < 1e-4
         assert float(sheet.std()) == pytest.approx(1, abs=1e-3)
-    before = added.patterns.clone()
-    added.renew(2)
-    changed = (added.patterns != before).flatten(1).any(1)
-    assert changed.tolist() == [True, True, *11 * [False]]
 
 
-def test_a_class_is_drawn_from_its_own_places():
+def test_the_pool_is_renewed_from_its_oldest():
     added = AddedBands(masters(), GROUPS, seed=3, size=13)
-    for label in range(len(GROUPS)):
-        places = set()
-        for _ in range(40):
-            drawn = added.drawn(label)
-            places |= {i for i, p in enumerate(added.patterns) if torch.equal(p, drawn)}
-        assert places == set(range(label, 13, len(GROUPS)))
+    first = all_of(added)
+    assert len({p.numpy().tobytes() for p in first}) == 13
+    added.renewed += 2
+    changed = [not torch.equal(a, b) for a, b in zip(first, all_of(added), strict=True)]
+    # Places 0 and 1 are the first ones of the first two classes.
+    assert np.flatnonzero(changed).tolist() == [0, 3]
+
+
+def test_a_stopped_training_goes_on_with_the_same_patterns():
+    whole = AddedBands(masters(), GROUPS, seed=3, size=13)
+    all_of(whole)
+    whole.renewed += 30
+    again = AddedBands(masters(), GROUPS, seed=3, size=13)
+    again.renewed = 30
+    pairs = zip(all_of(whole), all_of(again), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_two_hemispheres_get_the_same_bands():
+    both = masters()
+    both = MasterSet(both.patterns.expand(-1, 2, -1, -1), both.records)
+    pattern = AddedBands(both, GROUPS, seed=3, size=13).drawn(2, 0.5)
+    assert pattern.shape == (2, 31, 31)
+    assert torch.equal(pattern[0], pattern[1])
+
+
+def test_a_band_finer_than_the_grid_is_averaged_over_its_pixels():
+    tilts = torch.linspace(-0.2, 0.2, 24_001)
+    directions = torch.stack([torch.sin(tilts), torch.cos(tilts), torch.zeros(24_001)], 1)
+    fine = band_picture((1, 0, 0), directions, 0.0143, 0.001)
+    pixel = float(tilts[1] - tilts[0]) * 1000
+    centers = torch.arange(500, 23_501, 1000)
+    expected = torch.stack([fine[c - 500 : c + 501].mean() for c in centers])
+    found = band_picture((1, 0, 0), directions[centers], 0.0143, 0.001, pixel)
+    sampled = fine[centers]
+    # The other two bands run along these directions and add a constant.
+    missed = [1 - float(torch.corrcoef(torch.stack([p, expected]))[0, 1]) for p in (found, sampled)]
+    assert missed[0] < 0.2 * missed[1]
+    assert missed[0] < 0.005
 
 
 def test_masters_without_a_cell_edge_are_refused():
@@ -111,9 +138,11 @@ def test_masters_without_a_cell_edge_are_refused():
 @pytest.mark.parametrize("share", [0.0, 1.0])
 def test_a_share_of_a_batch_is_drawn_from_the_pool(share, monkeypatch):
     added = AddedBands(masters(), GROUPS, seed=3, size=13)
-    drawn, renewed = [], []
-    monkeypatch.setattr(added, "drawn", lambda label: drawn.append(label) or added.patterns[label])
-    monkeypatch.setattr(added, "renew", renewed.append)
+    drawn = []
+    make = added.drawn
+    monkeypatch.setattr(
+        added, "drawn", lambda label, draw: drawn.append(label) or make(label, draw)
+    )
     batches = TrainingBatches(
         masters(), GROUPS, geometry=GeometryRange(), appearance=Appearance(),
         contract=InputContract(shape=(24, 24)), generator=torch.Generator().manual_seed(1),
@@ -121,5 +150,5 @@ def test_a_share_of_a_batch_is_drawn_from_the_pool(share, monkeypatch):
     )  # fmt: skip
     batch = batches.draw(24)
     assert drawn == (batch.labels.tolist() if share else [])
-    assert renewed == [2]
+    assert added.renewed == 2
     assert torch.isfinite(batch.inputs).all()

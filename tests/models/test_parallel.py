@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_spacegroup.models import load_model
+from napari_spacegroup.models import load_model, parallel
 from napari_spacegroup.models.parallel import PIECE, in_pieces
 
 
@@ -61,6 +61,27 @@ def test_an_error_in_a_piece_is_raised():
 
     with pytest.raises(ValueError, match="no"):
         in_pieces(work, 3 * PIECE, torch.zeros(3 * PIECE))
+
+
+def test_lengths_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match="64"):
+        in_pieces(lambda a, b: a + b, 128, torch.zeros(128), torch.zeros(64))
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_threads_that_cannot_be_had_are_done_without(monkeypatch):
+    monkeypatch.setattr(parallel, "_pools", {})
+
+    class NoThread(threading.Thread):
+        def start(self):
+            if self.name.startswith("napari-spacegroup-pieces"):
+                raise RuntimeError("can't start new thread")
+            super().start()
+
+    monkeypatch.setattr(threading, "Thread", NoThread)
+    values = torch.arange(3.0 * PIECE)
+    assert torch.equal(in_pieces(lambda part: 2 * part, len(values), values), 2 * values)
+    assert torch.get_num_threads() == 2
 
 
 def test_labels_and_probabilities_do_not_depend_on_the_threads():

@@ -99,7 +99,7 @@ class LiveCounts:
     verified
         Patterns that came again and are what the unfinished map says.
     seconds
-        Time spent on classifying [s].
+        Time spent on classifying whole chunks [s].
     """
 
     read: int = 0
@@ -345,7 +345,7 @@ class LiveMap:
         came = status != PixelStatus.PENDING
         begun = self.clock()
         probabilities = predict_chunk(self.model, self.view, chunk.start, chunk.patterns, status)
-        self.counts.seconds += self.clock() - begun
+        self.counts.seconds += self.clock() - begun if is_final else 0.0
         before = self.result.status.reshape(-1)[chunk.start : chunk.start + len(status)]
         self.counts.classified += int((came & (before == PixelStatus.PENDING)).sum())
         self.result.merge(chunk.start, probabilities, status)

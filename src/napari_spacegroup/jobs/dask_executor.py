@@ -269,6 +269,7 @@ class DaskExecutor:
             # tensor and takes it anew for the next one: networks run three times slower.
             "distributed.nanny.pre-spawn-environ": kept,
         }
+        polite = [GIVING_WAY] if self._gives_way else []
         with dask.config.set(settings):
             return _patient_cluster()(
                 n_workers=self._workers,
@@ -279,7 +280,7 @@ class DaskExecutor:
                 dashboard_address="127.0.0.1:0",
                 scheduler_kwargs={"dashboard": self._dashboard},
                 memory_limit=0,
-                preload=[GIVING_WAY] if self._gives_way else [],
+                preload=[*dask.config.get("distributed.worker.preload"), *polite],
                 env=kept,
                 silence_logs=logging.ERROR,
             )

@@ -21,9 +21,9 @@ def dask_setup(worker: Any) -> None:  # noqa: ARG001  the signature is dask's
 
     process = psutil.Process()
     try:
-        if psutil.WINDOWS:
-            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
-        else:
+        if not psutil.WINDOWS:
             process.nice(max(NICENESS, process.nice()))
+        elif process.nice() == psutil.NORMAL_PRIORITY_CLASS:
+            process.nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
     except (OSError, psutil.Error) as error:
         _log.debug("the worker keeps its priority: %s", error)

@@ -6,10 +6,9 @@ in random strength, laid over a real master pattern, leave its group as it was a
 Bands that its group forbids make it a pattern of the group that allows them: a weakly ordered
 crystal whose parent the network knows.
 
-The profile of a band is that of two beams, dispersion-like at each edge, bright inside and dark
-outside (for instance Reimer, Scanning Electron Microscopy, 1998, section 9.1, equations of the
-anomalous absorption): ``w / (1 + w**2)``, w the distance from the Bragg angle over a width. It
-knows nothing of many beams; those are in the master pattern below.
+The profile of a band is like that of two beams with anomalous absorption, a dispersion at each
+edge, bright on one side and dark on the other: ``w / (1 + w**2)``, w the distance from the Bragg
+angle over a width. It knows nothing of many beams; those are in the master pattern below.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from torch import Tensor
 
 from ..errors import ModelError
 from ..simulate.lambert import lambert_directions
+from ..simulate.spots import electron_wavelength
 from .masterset import MasterSet
 
 D_MIN = 0.75
@@ -42,6 +42,12 @@ LIKE_SHARE = (0.1, 0.6)
 
 NEW_SHARE = (0.08, 0.5)
 """The same for bands that its own group forbids."""
+
+BRIGHT = 0.8
+"""Share of the bands that their own group forbids which are bright inside; of the others, half."""
+
+USUAL = 0.8
+"""How often the parent is one of the first two of :data:`PARENTS`."""
 
 Rule = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
 
@@ -119,14 +125,12 @@ def families(group: int, edge: float) -> NDArray[np.int64]:
     return allowed
 
 
-def wavelength(energy: float) -> float:
-    """Return the relativistic wavelength [Å] of electrons of an energy [keV]."""
-    volts = 1e3 * energy
-    return 12.2643 / math.sqrt(volts * (1 + 0.978476e-6 * volts))
-
-
 def band_picture(
-    hkl: Sequence[int] | NDArray[np.int64], directions: Tensor, scale: float, width: float
+    hkl: Sequence[int] | NDArray[np.int64],
+    directions: Tensor,
+    scale: float,
+    width: float,
+    pixel: float = 0.0,
 ) -> Tensor:
     """Return the bands of one family on a set of directions, shape ``(n,)``.
 
@@ -140,6 +144,8 @@ def band_picture(
         Wavelength over twice the cell's edge: the sine of the Bragg angle is that times |hkl|.
     width
         Of an edge [rad].
+    pixel
+        Distance of the directions [rad], over which the profile is averaged.
     """
     normals = set()
     for order in itertools.permutations(int(v) for v in hkl):
@@ -150,8 +156,11 @@ def band_picture(
     matrix = torch.tensor(sorted(normals), dtype=torch.float32)
     length = float(matrix[0].norm())
     sine = (directions @ (matrix / length).T).abs()
-    inside, outside = (scale * length - sine) / width, (scale * length + sine) / width
-    edges: Tensor = inside / (1 + inside**2) + outside / (1 + outside**2)
+    half = max(0.5 * pixel, 0.01 * width) / width
+    edges = torch.zeros_like(sine)
+    for distance in (scale * length - sine, scale * length + sine):
+        w = distance / width  # the mean of w / (1 + w**2) from w - half to w + half
+        edges += torch.log((1 + (w + half) ** 2) / (1 + (w - half) ** 2)) / (4 * half)
     return edges.sum(1)
 
 
@@ -159,18 +168,26 @@ def band_picture(
 class AddedBands:
     """A pool of master patterns with added bands, renewed a few at a time.
 
+    A pattern is made when it is drawn first. What it is depends on the seed and on how many came
+    before it, so that a training that was stopped goes on with the same ones.
+
     Parameters
     ----------
     masters
-        Those with a cell edge are used; one hemisphere.
+        Those with a cell edge are used.
     classes
         Space groups, in the order of the labels.
     seed
         Of all random numbers.
     size
-        Patterns in the pool.
+        Patterns in the pool; the classes follow each other.
     parents
         Share of the pool made by bands that the group of the original forbids.
+
+    Raises
+    ------
+    ModelError
+        If a class has no reflection conditions here, or no master pattern with a cell edge.
     """
 
     masters: MasterSet
@@ -178,86 +195,95 @@ class AddedBands:
     seed: int = 0
     size: int = 1536
     parents: float = 0.35
-    patterns: Tensor = field(init=False)
+    renewed: int = 0
+    """How many patterns were renewed so far; may be set, to go on from there."""
+    _patterns: Tensor = field(init=False)
+    _numbers: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
-        """Fill the pool."""
-        side = self.masters.patterns.shape[-1]
-        half = (side - 1) // 2
-        row, column = np.tril_indices(half + 1)
-        whole = lambert_directions(half)[0, half:, half:][row, column]
-        self._directions = torch.from_numpy(whole).float()
-        self._row, self._column = torch.from_numpy(row), torch.from_numpy(column)
+        """Get ready to make patterns."""
+        unknown = [c for c in self.classes if c not in ALLOWED]
+        if unknown:
+            raise ModelError(
+                f"got the groups {unknown}; bands can be added to those of "
+                f"{', '.join(map(str, ALLOWED))} alone"
+            )
         groups = self.masters.space_groups
         known = np.array([r.edge > 0 for r in self.masters.records])
         self._members = {c: np.flatnonzero((groups == c) & known) for c in self.classes}
-        empty = [c for c in self.classes if c not in ALLOWED or not len(self._members[c])]
+        empty = [c for c in self.classes if not len(self._members[c])]
         if empty:
             raise ModelError(
                 f"no master pattern of the groups {empty} says its cell edge, which added bands "
-                f"need; groups that can have them are {', '.join(map(str, ALLOWED))}"
+                "need; simulate them anew"
             )
-        self._rng = np.random.default_rng((self.seed, 31))
-        self.patterns = torch.zeros(self.size, 1, side, side)
-        self._next = 0
-        self.renew(self.size)
+        side = self.masters.patterns.shape[-1]
+        half = (side - 1) // 2
+        row, column = np.tril_indices(half + 1)
+        octant = lambert_directions(half)[0, half:, half:][row, column]
+        self._directions = torch.from_numpy(octant).float()
+        self._pixel = math.sqrt(2 * math.pi) / (side - 1)  # a hemisphere on that many squares
+        self._row, self._column = torch.from_numpy(row), torch.from_numpy(column)
+        self._patterns = torch.zeros(self.size, *self.masters.patterns.shape[1:])
+        self._numbers = np.full(self.size, -1, np.int64)
 
-    def renew(self, count: int) -> None:
-        """Make some patterns anew, the oldest first."""
-        for _ in range(count):
-            self.patterns[self._next] = self._made(self._next % len(self.classes))
-            self._next = (self._next + 1) % self.size
+    def drawn(self, label: int, draw: float) -> Tensor:
+        """Return one pattern of a class, shape ``(hemisphere, m, m)``.
 
-    def drawn(self, label: int) -> Tensor:
-        """Return one pattern of a class, shape ``(1, m, m)``."""
-        step = len(self.classes)  # the classes follow each other in the pool
+        Parameters
+        ----------
+        label
+            Index of the class.
+        draw
+            From 0 to 1: which of its patterns in the pool.
+        """
+        step = len(self.classes)
         count = (self.size - label + step - 1) // step
-        return self.patterns[label + step * int(self._rng.integers(count))]
+        place = label + step * min(int(draw * count), count - 1)
+        newest = self.size + self.renewed - 1
+        number = newest - (newest - place) % self.size
+        if self._numbers[place] != number:
+            rng = np.random.default_rng((self.seed, 31, number))
+            self._patterns[place], self._numbers[place] = self._made(label, rng), number
+        return self._patterns[place]
 
-    def _made(self, label: int) -> Tensor:
-        group = self.classes[label]
+    def _made(self, label: int, rng: np.random.Generator) -> Tensor:
+        group = origin = self.classes[label]
         parents = [p for p in PARENTS.get(group, ()) if len(self._members.get(p, ()))]
-        is_new = bool(parents) and self._rng.random() < self.parents
-        origin = parents[self._rng.integers(min(len(parents), 2))] if is_new else group
-        if is_new and self._rng.random() < 0.2:
-            origin = parents[self._rng.integers(len(parents))]
-        index = int(self._rng.choice(self._members[origin]))
-        record = self.masters.records[index]
-        master = self.masters.patterns[index].float()
-        octant = self._bands(group, record.edge, record.energy, LIKE_SHARE, None)
-        if is_new:
-            octant = 0.5 * octant + self._bands(
-                group, record.edge, record.energy, NEW_SHARE, origin
-            )
-        made = master + self._unfolded(octant)[None]
+        if parents and rng.random() < self.parents:
+            origin = int(rng.choice(parents[:2] if rng.random() < USUAL else parents))
+        record = self.masters.records[place := int(rng.choice(self._members[origin]))]
+        hkl = families(group, record.edge)
+        new = hkl[~ALLOWED[origin](hkl)]
+        if origin != group and not len(new):  # a small cell: it stays what it is
+            group = origin = self.classes[label]
+            record = self.masters.records[place := int(rng.choice(self._members[origin]))]
+            hkl = families(group, record.edge)
+        scale = float(electron_wavelength(record.energy)) / (2 * record.edge)
+        octant = self._bands(hkl, scale, rng, LIKE_SHARE, 0.5)
+        if origin != group:
+            octant = 0.5 * octant + self._bands(new, scale, rng, NEW_SHARE, BRIGHT)
+        made = self.masters.patterns[place].float() + self._unfolded(octant)
         return (made - made.mean()) / (made.std() + 1e-6)
 
     def _bands(
         self,
-        group: int,
-        edge: float,
-        energy: float,
+        hkl: NDArray[np.int64],
+        scale: float,
+        rng: np.random.Generator,
         share: tuple[float, float],
-        without: int | None,
+        bright: float,
     ) -> Tensor:
-        """Return random bands that a group allows, and another does not, on the octant."""
-        hkl = families(group, edge)
-        if without is not None:
-            hkl = hkl[~ALLOWED[without](hkl)]
-        if not len(hkl):
-            return torch.zeros(len(self._directions))
+        """Return some of the families in random strength on the octant."""
         length = np.linalg.norm(hkl, axis=1)
-        rng = self._rng
-        # Where the lines of a crystal lie is chosen by its structure: a slope of its own.
+        # How fast structure factors fall with the scattering angle differs between crystals.
         weights = (length / length.min()) ** -rng.uniform(0.5, 2.0)
         count = min(int(rng.integers(3, MOST_BANDS + 1)), len(hkl))
         chosen = rng.choice(len(hkl), count, replace=False, p=weights / weights.sum())
         total = torch.zeros(len(self._directions))
-        bright = 0.5 if without is None else 0.8
         for place in chosen.tolist():
             width = float(np.exp(rng.uniform(*np.log(EDGE_WIDTH))))
-            scale = wavelength(energy) / (2 * edge)
-            picture = band_picture(hkl[place], self._directions, scale, width)
+            picture = band_picture(hkl[place], self._directions, scale, width, self._pixel)
             sign = 1.0 if rng.random() < bright else -1.0
             total += sign * float(rng.lognormal(0, 0.6)) * picture / (picture.std() + 1e-6)
         strength = float(np.exp(rng.uniform(*np.log(share))))

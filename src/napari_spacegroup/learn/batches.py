@@ -23,6 +23,14 @@ from ..simulate.projector import (
 from .added_bands import AddedBands
 from .masterset import MasterSet
 
+RENEWED_OF_BATCH = 12
+"""Of so many patterns drawn one of those with added bands is made anew."""
+
+
+def renewed_of(count: int) -> int:
+    """Return how many patterns with added bands are made anew with a batch."""
+    return max(1, count // RENEWED_OF_BATCH)
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -114,10 +122,13 @@ class TrainingBatches:
 
     def _add_bands(self, patterns: Tensor, labels: Tensor, added: AddedBands) -> None:
         """Put master patterns with added bands in the place of some."""
-        added.renew(max(1, len(labels) // 12))
-        draws = torch.rand(len(labels), generator=self.generator, device=self.device)
-        for place in (draws < self.added_share).nonzero()[:, 0].tolist():
-            patterns[place] = added.drawn(int(labels[place])).to(patterns)
+        draws = torch.rand((2, len(labels)), generator=self.generator, device=self.device).tolist()
+        classes = labels.tolist()
+        places = [i for i, draw in enumerate(draws[0]) if draw < self.added_share]
+        if places:
+            new = torch.stack([added.drawn(classes[i], draws[1][i]) for i in places])
+            patterns[places] = new.to(patterns)
+        added.renewed += renewed_of(len(labels))
 
 
 @dataclass(frozen=True)

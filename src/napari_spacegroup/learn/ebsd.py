@@ -14,7 +14,14 @@ from ..config import TrainSpec
 from ..imaging import InputContract
 from ..models import BandNet, SectorNet, build
 from .added_bands import AddedBands
-from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
+from .batches import (
+    Batch,
+    TrainingBatches,
+    as_if_indexed,
+    condition_batch,
+    renewed_of,
+    sector_planes,
+)
 from .masterset import MasterSet
 from .setup import appearance_of, geometry_range, network_options, split_masters
 from .supply import classes_of
@@ -57,6 +64,7 @@ class EbsdSupply:
         added = None
         if spec.added_bands:
             added = AddedBands(self.training, self.classes, seed=spec.seed)
+        self._added = added
         self._batches = TrainingBatches(
             self.training,
             self.classes,
@@ -88,6 +96,11 @@ class EbsdSupply:
     def draw(self, count: int) -> Batch:
         """Return a batch of ``count`` patterns."""
         return self._batches.draw(count)
+
+    def go_on(self, step: int) -> None:
+        """Be where a training is after so many steps."""
+        if self._added is not None:
+            self._added.renewed = step * renewed_of(self.spec.schedule.batch_size)
 
     def forward(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return logits, and the loss of telling the planes of lines apart."""

@@ -171,6 +171,8 @@ class Model:
             network that needs them.
         """
         network = self._for_inference()
+        if isinstance(network, SectorNet):
+            _ = network.indexer  # made once, before the pieces ask for it, with all cores
 
         def work(inputs: Tensor, centers: Tensor | None) -> Tensor:
             inputs = inputs.contiguous(memory_format=torch.channels_last)

@@ -76,6 +76,7 @@ class Bridge(QObject):
             if not self._is_open:
                 return
             self._values.append(value)
+            is_pressing |= len(self._values) > CAPACITY // 2  # or the worker waits for nothing
             if len(self._values) == 1 or (is_pressing and not self._is_pressing):
                 self._wake.emit()
             self._is_pressing |= is_pressing

@@ -59,6 +59,7 @@ class LiveController(JobController):
         The way back from the job's thread; its owner calls :meth:`receive`.
     """
 
+    CAN_WAIT = (Progress, LiveStatus)
     state: LiveState
 
     def __init__(

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..jobs import JobState, Progress, ThreadRunner
 from ..jobs.runner import Job
-from ..workflows.live_status import LiveStatus
 
 if TYPE_CHECKING:
     from .bridge import Bridge
@@ -41,6 +40,9 @@ class JobController:
         The way back from the job's thread.
     """
 
+    CAN_WAIT: tuple[type, ...] = (Progress,)
+    """Events that are drawn with others, not on their own."""
+
     def __init__(self, state: Any, bridge: Bridge) -> None:
         self.state = state
         self._bridge = bridge
@@ -60,7 +62,7 @@ class JobController:
         bridge = self._bridge
 
         def post(event: Any, *, may_wait: bool = True) -> None:
-            is_pressing = not isinstance(event, Progress | LiveStatus)
+            is_pressing = not isinstance(event, self.CAN_WAIT)
             bridge.post(
                 JobEvent(runner.generation, event), may_wait=may_wait, is_pressing=is_pressing
             )

@@ -31,22 +31,10 @@ from ..infer.view import PatternView, note_view, restored_view, view_of_first
 from ..jobs import CancelToken, Event, Log, Partial
 from ..stream import Arrival, ScanInfo, SourceState
 from .live_layout import copy_of, empty_live_map, line_shape, live_provenance, pattern_shape_of
+from .live_patience import SHOW_AFTER, patience
 from .live_status import LiveStatus, MapBegun, Meter
 
 _log = logging.getLogger(__name__)
-
-SHOW_AFTER = 0.1
-"""How long new patterns may wait for their chunk to become whole before they are shown [s]."""
-
-WHOLE_SOON = 0.3
-"""A chunk that will be whole within this time [s], at the rate of late, is classified once."""
-
-PATIENCE = 3
-"""So many times longer a chunk is waited for while more patterns are there already, or while
-the network has little time: what is shown before its chunk is whole costs twice."""
-
-BUSY = 0.4
-"""Share of the time spent on classifying from which on it has little."""
 
 FIRST, FIRST_SECONDS = 24, 0.3
 """How many patterns the screen is looked for in, and how long to wait for so many [s]."""
@@ -166,9 +154,8 @@ class LiveSession:
             if token.is_cancelled:
                 return
         if count == 0 or self._backlog == 0:
-            is_patient = more or self._meter.load > BUSY
-            now, wait = time.monotonic(), WHOLE_SOON * (PATIENCE if is_patient else 1)
-            soon = int(wait * self._meter.rates[0])
+            now = time.monotonic()
+            wait, soon = patience(self._meter.rates[0], self._meter.load, more=more)
             before = now if count == 0 else now - SHOW_AFTER
             overdue = now - wait
             if begins and more:  # all waited for the pattern center: that is no delay of theirs
@@ -236,7 +223,6 @@ class LiveSession:
     def status(self) -> LiveStatus:
         """Return how it stands."""
         live = self._live
-        read_rate, classified_rate = self._meter.rates
         total = 0
         if self._info is not None and self._info.scan_shape is not None:
             total = self._info.scan_shape[0] * self._info.scan_shape[1]
@@ -248,8 +234,7 @@ class LiveSession:
             0 if live is None else live.counts.classified,
             0 if live is None else live.counts.final,
             total,
-            read_rate,
-            classified_rate,
+            *self._meter.rates,
             self._backlog,
             self.left_out,
             self._meter.latency(0.5),

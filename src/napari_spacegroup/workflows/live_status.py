@@ -78,7 +78,7 @@ class Meter:
         self._latencies: deque[tuple[float, int]] = deque(maxlen=LATENCIES)
 
     def count(self, now: float, read: int, classified: int, seconds: float = 0.0) -> None:
-        """Take note of totals at a time [s]; ``seconds`` were spent on classifying."""
+        """Take note of totals at a time [s]; ``seconds`` went into whole chunks."""
         self._counts.append((now, read, classified, seconds))
         while len(self._counts) > 2 and now - self._counts[1][0] > WINDOW_SECONDS:
             self._counts.popleft()
@@ -96,7 +96,7 @@ class Meter:
 
     @property
     def load(self) -> float:
-        """Return the share of the time that is spent on classifying, 0 to 1."""
+        """Return the share of the time that goes into classifying whole chunks, 0 to 1."""
         return self._per_second()[3]
 
     def _per_second(self) -> tuple[float, ...]:
