@@ -30,7 +30,7 @@ class ListBridge:
         self.values = []
         self.posted = threading.Condition()
 
-    def post(self, value, *, may_wait=True):  # noqa: ARG002
+    def post(self, value, *, may_wait=True, is_pressing=True):  # noqa: ARG002
         with self.posted:
             self.values.append(value)
             self.posted.notify_all()
