@@ -411,7 +411,7 @@ def simulate(task: Task, out: Path) -> None:
     meta = {
         "name": record["formula"], "space_group": record["sg"], "prototype": record["proto"],
         "identifier": record["id"], "energy": float(energies.mean()), "voltage": voltage,
-        "source": record["source"], "edge": round(edge * scale, 5),
+        "source": record["source"],
     }  # fmt: skip
     np.savez(
         path,

@@ -178,11 +178,6 @@ class TrainSpec(BaseTrainSpec):
     without: tuple[AppearanceEffect, ...] = Field(
         (), description="Effects of the screen that are switched off, for an ablation."
     )
-    added_bands: float = quantity(
-        0.0, "1", "Share of training patterns with random bands added to the master pattern, "
-        "such as their group allows; for cubic crystals whose cell edge the set knows.",
-        ge=0, le=1,
-    )  # fmt: skip
     split_by: Literal["structure", "prototype"] = Field(
         "prototype", description="What never stands on both sides of the split."
     )

@@ -20,16 +20,7 @@ from ..simulate.projector import (
     rotation_matrices,
     sample_to_detector,
 )
-from .added_bands import AddedBands
 from .masterset import MasterSet
-
-RENEWED_OF_BATCH = 12
-"""Of so many patterns drawn one of those with added bands is made anew."""
-
-
-def renewed_of(count: int) -> int:
-    """Return how many patterns with added bands are made anew with a batch."""
-    return max(1, count // RENEWED_OF_BATCH)
 
 
 @dataclass(frozen=True)
@@ -68,8 +59,6 @@ class TrainingBatches:
         Ranges of the randomisation and the network's input.
     generator
         Source of all random numbers; its device is where batches are made.
-    added, added_share
-        Master patterns with bands added, and the share of patterns drawn from them.
     """
 
     def __init__(
@@ -81,11 +70,8 @@ class TrainingBatches:
         appearance: Appearance,
         contract: InputContract,
         generator: torch.Generator,
-        added: AddedBands | None = None,
-        added_share: float = 0.0,
     ) -> None:
         self.generator = generator
-        self.added, self.added_share = added, added_share
         self.device = generator.device
         self.patterns = masters.patterns.to(self.device, torch.float32)
         self.geometry = geometry.model_copy(update={"shape": contract.shape})
@@ -112,23 +98,10 @@ class TrainingBatches:
                     chosen[here] = members[draws]
             geometry = self.geometry.draw(count, self.generator)
             rotations = random_quaternions(count, self.generator)
-            patterns = self.patterns[chosen]
-            if self.added is not None:
-                self._add_bands(patterns, labels, self.added)
-            ideal = project(patterns, geometry, rotations)
+            ideal = project(self.patterns[chosen], geometry, rotations)
             images, mask = self.appearance.apply(ideal, self.generator)
             inputs = prepare(images, self.contract, mask=mask)
         return Batch(inputs, labels, geometry, rotations)
-
-    def _add_bands(self, patterns: Tensor, labels: Tensor, added: AddedBands) -> None:
-        """Put master patterns with added bands in the place of some."""
-        draws = torch.rand((2, len(labels)), generator=self.generator, device=self.device).tolist()
-        classes = labels.tolist()
-        places = [i for i, draw in enumerate(draws[0]) if draw < self.added_share]
-        if places:
-            new = torch.stack([added.drawn(classes[i], draws[1][i]) for i in places])
-            patterns[places] = new.to(patterns)
-        added.renewed += renewed_of(len(labels))
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,7 @@ from torch.nn import functional
 from ..config import TrainSpec
 from ..imaging import InputContract
 from ..models import BandNet, SectorNet, build
-from .added_bands import AddedBands
-from .batches import (
-    Batch,
-    TrainingBatches,
-    as_if_indexed,
-    condition_batch,
-    renewed_of,
-    sector_planes,
-)
+from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
 from .masterset import MasterSet
 from .setup import appearance_of, geometry_range, network_options, split_masters
 from .supply import classes_of
@@ -61,10 +53,6 @@ class EbsdSupply:
         self.architecture = spec.network.architecture
         self.options = network_options(spec)
         self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
-        added = None
-        if spec.added_bands:
-            added = AddedBands(self.training, self.classes, seed=spec.seed)
-        self._added = added
         self._batches = TrainingBatches(
             self.training,
             self.classes,
@@ -72,8 +60,6 @@ class EbsdSupply:
             appearance=appearance_of(spec),
             contract=self.contract,
             generator=self.generator,
-            added=added,
-            added_share=spec.added_bands,
         )
 
     @property
@@ -96,11 +82,6 @@ class EbsdSupply:
     def draw(self, count: int) -> Batch:
         """Return a batch of ``count`` patterns."""
         return self._batches.draw(count)
-
-    def go_on(self, step: int) -> None:
-        """Be where a training is after so many steps."""
-        if self._added is not None:
-            self._added.renewed = step * renewed_of(self.spec.schedule.batch_size)
 
     def forward(self, network: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         """Return logits, and the loss of telling the planes of lines apart."""

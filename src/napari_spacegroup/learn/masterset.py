@@ -42,8 +42,6 @@ class MasterRecord:
         Beam energy [kV].
     source
         Library of the structure.
-    edge
-        Of the cubic cell that was simulated [Å]; 0 of others, and where nobody wrote it down.
     """
 
     name: str
@@ -53,7 +51,6 @@ class MasterRecord:
     energy: float = 20.0
     voltage: float = 20.0
     source: str = ""
-    edge: float = 0.0
 
 
 @dataclass(frozen=True)

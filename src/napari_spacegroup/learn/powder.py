@@ -98,9 +98,6 @@ class PowderSupply:
         """Return the network before its first step."""
         return build(self.architecture, len(self.classes), **self.options)
 
-    def go_on(self, step: int) -> None:
-        """Do nothing: all that is drawn depends on the generator."""
-
     def draw(self, count: int) -> ProfileBatch:
         """Return a batch of ``count`` profiles; every crystal is drawn equally often."""
         chosen = torch.randint(

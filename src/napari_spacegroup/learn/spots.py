@@ -107,9 +107,6 @@ class SpotSupply:
         """Return the network before its first step."""
         return build(self.architecture, len(self.classes), **self.options)
 
-    def go_on(self, step: int) -> None:
-        """Do nothing: the pool is filled anew."""
-
     def draw(self, count: int) -> SpotBatch:
         """Return a batch from the pool, which is filled or renewed on the way."""
         self._owed += count * (self.spec.fresh_share if self._filled >= self._enough else 1.0)

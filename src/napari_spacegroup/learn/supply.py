@@ -67,10 +67,6 @@ class Supply(Protocol):
         """Return a batch of ``count`` fresh patterns, on the generator's device."""
         ...
 
-    def go_on(self, step: int) -> None:
-        """Be where a training is after so many steps; the generator was restored already."""
-        ...
-
     def forward(self, network: nn.Module, batch: Any) -> tuple[Tensor, Tensor]:
         """Return logits ``(n, class)`` of a batch that :meth:`draw` made, and a second loss.
 

@@ -169,7 +169,6 @@ class _Session:
                 checkpoint, self.network, self.average, self.optimiser, self.supply.generator
             )
             self.step, self.seconds = state.step, state.seconds
-            self.supply.go_on(self.step)
             log.info("resumed at step %d", self.step)
 
     def run(self, cancel: CancelToken, report_every: int) -> Iterator[TrainEvent]:

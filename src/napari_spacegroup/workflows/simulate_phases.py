@@ -20,9 +20,6 @@ from ..jobs.executor import Kind
 from ..learn.masterset import MasterRecord, MasterSet
 from ..simulate import MasterCache, MasterFailed, MasterPattern, simulate_many
 
-CUBIC = 195
-"""First of the cubic space groups."""
-
 
 def simulate(
     spec: SimulateSpec | str | Path,
@@ -107,7 +104,6 @@ def as_master_set(masters: Sequence[MasterPattern], voltage: float) -> MasterSet
             m.space_group,
             energy=float(m.energies @ m.weights) / float(m.weights.sum()),
             voltage=voltage,
-            edge=m.lattice[0] if m.space_group >= CUBIC else 0.0,
         )
         for m in masters
     ]
