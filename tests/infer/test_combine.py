@@ -91,3 +91,28 @@ def test_one_pattern_counts_as_itself_whatever_the_independence():
 def test_wrong_shapes_are_refused():
     with pytest.raises(ResultError, match="one row per pattern"):
         combine_probabilities(np.ones((2, 3)), (225, 229))
+
+
+def test_one_view_seen_often_is_one_view():
+    each = np.array([[0.6, 0.4], [0.6, 0.4], [0.6, 0.4], [0.3, 0.7]])
+    classes = (221, 225)
+    often = combine_probabilities(each, classes, views=[0, 0, 0, 1])
+    once = combine_probabilities(each[2:], classes)
+    np.testing.assert_allclose(often.steps[:3], np.broadcast_to(once.steps[0], (3, 2)))
+    np.testing.assert_allclose(often.probabilities, once.probabilities)
+    apart = combine_probabilities(each, classes)
+    assert apart.steps[2, 0] > often.steps[2, 0]
+
+
+def test_noise_of_one_view_averages():
+    each = np.array([[0.9, 0.1], [0.5, 0.5]])
+    joint = combine_probabilities(each, (221, 225), views=[7, 7], error_share=1e-9)
+    ratio = joint.probabilities[0] / joint.probabilities[1]
+    assert ratio == pytest.approx(np.sqrt(9 * 1), rel=1e-6)
+    mean = combine_probabilities(each, (221, 225), method="mean", views=[7, 7])
+    assert mean.probabilities[0] == pytest.approx(0.7)
+
+
+def test_views_must_fit():
+    with pytest.raises(ResultError, match="views"):
+        combine_probabilities(np.full((2, 2), 0.5), (221, 225), views=[1])

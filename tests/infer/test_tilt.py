@@ -7,8 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from napari_spacegroup.config import HolderSpec
+from napari_spacegroup.crystal.orientations import proper_rotations
 from napari_spacegroup.errors import SpecError
 from napari_spacegroup.infer import holder_angles, holder_rotation, suggest_axes
+from napari_spacegroup.infer.tilt import axes_along
 
 RNG = np.random.default_rng(5)
 
@@ -75,3 +77,17 @@ def test_out_of_reach_comes_last():
 def test_a_position_outside_of_the_range_is_refused():
     with pytest.raises(SpecError, match="alpha is 40"):
         HolderSpec.from_mapping({"alpha": 40.0})
+
+
+def test_axes_along_the_beam_are_seen():
+    along = proper_rotations(225)[7].astype(float)  # some equivalent of [001]
+    angle = np.radians(10.0)
+    tilted = np.array(
+        [[1, 0, 0], [0, np.cos(angle), -np.sin(angle)], [0, np.sin(angle), np.cos(angle)]]
+    )
+    assert axes_along([along]) == [(0, 0, 1)]
+    assert axes_along([tilted]) == []
+    assert axes_along([]) == []
+    both = axes_along([along, tilted], within=10.5)
+    assert (0, 0, 1) in both
+    assert (0, 1, 1) not in both

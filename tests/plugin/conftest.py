@@ -13,6 +13,7 @@ from napari_spacegroup.infer.spacegroup_map import SpaceGroupMap
 from napari_spacegroup.jobs.events import Done, Partial, Progress
 from napari_spacegroup.patterns import PatternScan
 from napari_spacegroup.plugin.state import Choice, Reasons
+from napari_spacegroup.workflows.combine_patterns import PatternEvidence, join_evidence
 
 CLASSES = (221, 225, 227, 229)
 SCAN_SHAPE = (3, 5)
@@ -42,6 +43,7 @@ class FakeProvider:
         self.gate.set()
         self.error = None
         self.predicted = []
+        self.technique, self.read = "sad", 0
 
     def models(self):
         return (Choice("fake-cubic", "fake-cubic", "Tells apart 221, 225, 227, 229"),)
@@ -96,9 +98,34 @@ class FakeProvider:
         heat[2:5, 3:6] = 1
         return Reasons(heat, (("[111]", 0.25, 0.5),))
 
+    def evidence(self, model, scan, region):
+        flat = scan.data.reshape((-1, *scan.pattern_shape)).compute()
+        chosen = np.arange(len(flat)) if region is None else np.flatnonzero(region)
+        alive = [i for i in chosen if flat[i].std() > 0]
+        self.read += len(alive)
+        return [
+            PatternEvidence(
+                f"{scan.name} {i}",
+                model.predict(flat[i][None])[0],
+                turned(11.0 * (self.read + n)) if self.technique == "sad" else None,
+            )
+            for n, i in enumerate(alive)
+        ]
+
+    def join(self, model, patterns, **options):
+        return join_evidence(patterns, model.classes, technique=self.technique, **options)
+
     def predict(self, model, pattern, scan):  # noqa: ARG002
         self.predicted.append(pattern)
         return model.predict(pattern[None])[0]
+
+
+def turned(degrees):
+    """An orientation about a direction of no symmetry, so that each is another view."""
+    axis = np.array([1.0, 2.0, 4.0]) / np.sqrt(21)
+    cross = np.cross(np.eye(3), axis)
+    angle = np.radians(degrees)
+    return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
 
 
 def patterns_of(shape=SCAN_SHAPE, pattern_shape=PATTERN_SHAPE):

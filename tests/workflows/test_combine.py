@@ -22,6 +22,7 @@ from napari_spacegroup.patterns import virtual_image
 from napari_spacegroup.simulate.reflections import simulate_reflections
 from napari_spacegroup.simulate.spot_patterns import draw_patterns
 from napari_spacegroup.workflows import simulate
+from napari_spacegroup.workflows.combine_patterns import PatternEvidence, views_of
 
 CLASSES = (221, 225, 227, 229)
 
@@ -144,3 +145,33 @@ def test_simulate_writes_spot_patterns(tmp_path):
         assert set(content["space_groups"]) <= {152, 154}
     scan = nsg.read(tmp_path / "sad.npz", dataset="patterns")
     assert scan.n_patterns == 3
+
+
+def test_patterns_from_one_side_are_one_view():
+    def turned(degrees):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]])
+
+    half = np.full(2, 0.5, np.float32)
+    views = views_of([
+        PatternEvidence("a", half, turned(0)),
+        PatternEvidence("b", half, turned(91)),  # a quarter turn and a degree: the same side
+        PatternEvidence("c", half, turned(20)),
+        PatternEvidence("d", half),
+        PatternEvidence("e", half),
+        PatternEvidence("f", half, turned(40), "grain"),
+        PatternEvidence("g", half, None, "grain"),
+    ])  # fmt: skip
+    assert views == [0, 0, 1, 2, 3, 4, 4]
+
+
+def test_the_pixels_of_a_region_are_one_view(model_folder):
+    data = np.random.default_rng(0).integers(0, 255, (2, 3, 64, 64), dtype=np.uint8)
+    model = nsg.load_model(model_folder)
+    region = np.array([[True, True, False], [False, True, True]])
+    joint = nsg.combine(data, model, region=region)
+    alone = [nsg.combine(data, model, region=region & (np.arange(6).reshape(2, 3) == i))
+             for i in np.flatnonzero(region)]  # fmt: skip
+    logs = np.log(np.stack([each.evidence.probabilities for each in alone])).mean(axis=0)
+    expected = np.exp(logs) / np.exp(logs).sum()
+    np.testing.assert_allclose(joint.evidence.probabilities, expected, rtol=1e-5)

@@ -5,7 +5,8 @@ Two rules. The *mean* of probabilities is the one of the paper on zone axes (RSC
 never becomes sure. *Bayes* multiplies what each pattern says over the prior; it is as good as the
 probabilities are calibrated, and patterns of one crystal are less than independent: what misleads
 in one misleads in the next. So n patterns count as ``1 + (n - 1) r`` independent ones, with an
-independence ``r`` from 0 to 1; a single pattern always counts as itself.
+independence ``r`` from 0 to 1; a single pattern always counts as itself. Patterns of one *view*,
+such as the pixels of a grain, show the same orientation again and again: their mean counts as one.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def combine_probabilities(
     independence: float = 1.0,
     error_share: float = 0.01,
     names: Sequence[str] | None = None,
+    views: Sequence[int] | None = None,
 ) -> CombinedEvidence:
     """Return the joint evidence of patterns of one crystal.
 
@@ -102,6 +104,9 @@ def combine_probabilities(
         Chance that an answer says nothing; bayes alone.
     names
         One per pattern.
+    views
+        A number per pattern; those with the same one show the same orientation. None where each
+        is a view of its own.
 
     Raises
     ------
@@ -127,18 +132,39 @@ def combine_probabilities(
     even = np.full(len(classes), 1 / len(classes))
     before = even if prior is None else np.asarray(prior, dtype=np.float64)
     before = before / before.sum()
+    shown = np.arange(len(each)) if views is None else np.asarray(views)
+    if shown.shape != (len(each),):
+        raise ResultError(f"combine got {len(shown)} views for {len(each)} patterns; need one each")
     if method == "mean":
-        steps = np.cumsum(each, axis=0) / np.arange(1, len(each) + 1)[:, None]
+        total, count = _by_view(each, shown)
+        steps = total / count[:, None]
     else:
         sure = (1 - error_share) * each + error_share * before
-        gain = np.cumsum(np.log(sure / np.maximum(before, 1e-300)), axis=0)
-        count = np.arange(1, len(each) + 1)[:, None]
+        gain, count = _by_view(np.log(sure / np.maximum(before, 1e-300)), shown)
         weight = (1 + (count - 1) * independence) / count
-        total = np.log(np.maximum(before, 1e-300)) + weight * gain
+        total = np.log(np.maximum(before, 1e-300)) + weight[:, None] * gain
         steps = np.exp(total - total.max(axis=1, keepdims=True))
     steps = steps / steps.sum(axis=1, keepdims=True)
     titles = tuple(names) if names is not None else tuple(f"pattern {i}" for i in range(len(each)))
     return CombinedEvidence(tuple(classes), titles, each, steps, before, method)
+
+
+def _by_view(
+    values: NDArray[np.float64], views: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return after each pattern the sum of the views' means, and how many views there are."""
+    sums: dict[int, NDArray[np.float64]] = {}
+    seen: dict[int, int] = {}
+    total = np.zeros(values.shape[1])
+    totals, counts = [], []
+    for row, view in zip(values, views.tolist(), strict=True):
+        before = sums.get(view)
+        seen[view] = seen.get(view, 0) + 1
+        sums[view] = row if before is None else before + (row - before) / seen[view]
+        total = total + sums[view] - (0.0 if before is None else before)
+        totals.append(total)
+        counts.append(len(seen))
+    return np.stack(totals), np.array(counts)
 
 
 def fit_independence(

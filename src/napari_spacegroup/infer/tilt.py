@@ -23,6 +23,10 @@ from ..crystal.zone_patterns import EffectiveGroup, low_index_axes, zone_pattern
 Axis = tuple[int, int, int]
 
 
+ALONG = 1.5
+"""A zone axis that is nearer to the beam [degrees] has been seen."""
+
+
 @dataclass(frozen=True)
 class TiltSuggestion:
     """A zone axis worth looking at.
@@ -216,7 +220,40 @@ def _within(angles: tuple[float, float], holder: HolderSpec) -> tuple[float, flo
     return angles if fits else None
 
 
+def axes_along(
+    rotations: Sequence[NDArray[np.float64]], axes: int = 16, within: float = ALONG
+) -> list[Axis]:
+    """Return the low-index families that lie along the beam.
+
+    Parameters
+    ----------
+    rotations
+        Crystal frame to picture, each shape ``(3, 3)``.
+    axes
+        How many families are looked at.
+    within
+        Angle to the beam [degrees].
+    """
+    if not len(rotations):
+        return []
+    beams = np.sort(np.abs(np.reshape(rotations, (-1, 3, 3))[:, 2]), axis=1)
+    units = {family: np.sort(np.abs(family)) for family in low_index_axes(axes)}
+    least = np.cos(np.radians(within))
+    return [family for family, unit in units.items()
+            if (beams @ unit).max() >= least * np.linalg.norm(unit)]  # fmt: skip
+
+
 def cubic_misorientation(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
     """Return the smallest angle between two crystal-to-picture rotations [degrees]."""
-    traces = np.einsum("ij,kjl,il->k", first, proper_rotations(225), second)
-    return float(np.degrees(np.arccos(np.clip((traces.max() - 1) / 2, -1, 1))))
+    return float(cubic_misorientations([first], second)[0])
+
+
+def cubic_misorientations(
+    many: Sequence[NDArray[np.float64]], one: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the smallest angles of crystal-to-picture rotations to one [degrees], ``(n,)``."""
+    stacked = np.reshape(many, (-1, 3, 3))
+    traces = np.einsum("nij,kjl,il->nk", stacked, proper_rotations(225), one)
+    largest = traces.max(axis=1) if len(stacked) else np.empty(0)
+    angles: NDArray[np.float64] = np.degrees(np.arccos(np.clip((largest - 1) / 2, -1, 1)))
+    return angles

@@ -93,6 +93,18 @@ class PatternController:
         self.is_following = False
         self._aide.forget(QUESTION)
 
+    def current_scan(self) -> tuple[napari.layers.Layer, PatternScan] | None:
+        """Return the layer whose patterns count and its scan, or None."""
+        layer = self._source_layer()
+        return None if layer is None else (layer, scan_of(layer))
+
+    def current(self) -> tuple[napari.layers.Layer, PatternScan, tuple[int, int]] | None:
+        """Return layer, scan and pixel of the pattern that is shown, or None."""
+        layer = None if self._shown is None else self._shown[0]()
+        if self._shown is None or layer is None or self.state.view is None:
+            return None
+        return layer, scan_of(layer), self._shown[1]
+
     def look_at(self, scan_y: int, scan_x: int) -> None:
         """Show one pixel of the current scan; an outside one changes nothing."""
         layer = self._source_layer()

@@ -12,13 +12,14 @@ from .state import Choice, Reasons
 from .workers import models_folder, ready_executor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from ..infer import SpaceGroupMap
     from ..jobs import CancelToken
     from ..jobs.events import Event
     from ..patterns import PatternScan
+    from ..workflows.combine_patterns import Combination, PatternEvidence
     from ..workflows.follow_scan import FollowEvent
 
 Purpose = Literal["classify", "inspect"]
@@ -72,6 +73,16 @@ class ModelProvider(Protocol):
 
     def reasons(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> Reasons:
         """Return where the network looks for its answer to one pattern."""
+        ...
+
+    def evidence(
+        self, model: Any, scan: PatternScan, region: NDArray[np.bool_] | None
+    ) -> list[PatternEvidence]:
+        """Return what the model says of each pattern of a scan, or of a region of it."""
+        ...
+
+    def join(self, model: Any, patterns: Sequence[PatternEvidence], **options: Any) -> Combination:
+        """Return what patterns say together; ``options`` as for ``join_evidence``."""
         ...
 
 
@@ -149,7 +160,9 @@ class ZooProvider:
             mask=scan.mask,
             **_axis(scan, model),
         )
-        return np.asarray(inputs[0, 0].cpu().numpy(), dtype=np.float32)
+        seen = np.asarray(inputs[0, 0].cpu().numpy(), dtype=np.float32)
+        is_spots = getattr(model.card.input, "kind", "") == "spots"
+        return spots_picture(seen[:-1]) if is_spots else seen
 
     def predict(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> NDArray[np.float32]:
         """Return the model's calibrated probabilities."""
@@ -182,6 +195,42 @@ class ZooProvider:
         )
         inside = tuple(mark for mark in marks if 0 <= mark[1] <= 1 and 0 <= mark[2] <= 1)
         return Reasons(found.heat[top : top + side, left : left + side], inside)
+
+    def evidence(
+        self, model: Any, scan: PatternScan, region: NDArray[np.bool_] | None
+    ) -> list[PatternEvidence]:
+        """Return what the model says of each pattern, and how its crystal lies."""
+        from ..workflows.combine_patterns import pattern_evidence
+
+        return pattern_evidence(scan, model, region=region)
+
+    def join(self, model: Any, patterns: Sequence[PatternEvidence], **options: Any) -> Combination:
+        """Return what patterns say together, each further one counting as the card says."""
+        from ..workflows.combine_patterns import card_independence, join_evidence
+
+        independence = card_independence(model)
+        return join_evidence(
+            patterns, model.classes, technique=model.card.technique, independence=independence,
+            **options,
+        )  # fmt: skip
+
+
+def spots_picture(spots: NDArray[np.float32], side: int = 160) -> NDArray[np.float32]:
+    """Return spots as a picture: what a network that reads a list of them is told.
+
+    Parameters
+    ----------
+    spots
+        x to the right, y up over the pattern's side, strength, ..., shape ``(n, >= 3)``.
+    side
+        Of the picture [pixels].
+    """
+    step = (np.arange(side) + 0.5) / side - 0.5
+    picture = np.zeros((side, side), np.float32)
+    for x, y, strength in spots[spots[:, 2] > 0, :3]:
+        distance = (step[None] - x) ** 2 + (-step[:, None] - y) ** 2
+        picture += np.float32(max(strength, 0.02) ** 0.4) * np.exp(-distance / 0.011**2)
+    return picture
 
 
 def _mean_center(scan: PatternScan, model: Any) -> NDArray[np.float64] | None:

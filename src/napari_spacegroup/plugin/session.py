@@ -15,6 +15,8 @@ from ..errors import SpecError
 from .aide import Aide, Answer
 from .bridge import Bridge
 from .classify import ClassifyController
+from .combine_controller import CombineController
+from .combine_state import CombineState
 from .inspect_pattern import QUESTION, PatternController
 from .live import LiveController
 from .live_state import LiveState
@@ -64,6 +66,9 @@ class Session:
         )
         self.train = TrainController(TrainState(), worker, models_folder(), self._on_trained)
         self.simulate = SimulateController(SimulateState(), self.pattern_state, worker)
+        self.combine = CombineController(
+            viewer, CombineState(), self.pattern, self.map_state, self.provider
+        )
         self.live_state = LiveState()
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
@@ -82,7 +87,7 @@ class Session:
             self.map_state.say("Looking for models")
             self._aide.ask("models", self.provider.models)
             self._aide.ask("devices", self.provider.devices)
-        if name != "pattern":
+        if name not in ("pattern", "combine"):
             self._starter.ask(WORKER, self.provider.warm_up)
         return token
 
@@ -97,6 +102,8 @@ class Session:
             self.live.abandon()
         if name == "simulate" and "simulate" not in self._docks.values():
             self.simulate.close()
+        if name == "combine" and "combine" not in self._docks.values():
+            self.combine.close()
         if not self._docks:
             self.pattern.stop()
             self._aide.close(timeout=0.0)
@@ -111,6 +118,7 @@ class Session:
         self.live.abandon(timeout)
         self.train.close(timeout)
         self.simulate.close(timeout)
+        self.combine.close(timeout)
         self._aide.close(timeout)
         self._starter.close(timeout)
 

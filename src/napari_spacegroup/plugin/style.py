@@ -73,6 +73,13 @@ def style_sheet(colors: Colors) -> str:
     }}
     QTableWidget {{ background: transparent; border: none; gridline-color: transparent; }}
     QTableWidget::item {{ padding: 1px 4px; border: none; }}
+    QTableWidget::indicator {{
+        width: 11px; height: 11px; border-radius: 2px; image: none;
+        border: 1px solid {colors.faint.name()}; background: transparent;
+    }}
+    QTableWidget::indicator:checked {{
+        background: {colors.accent.name()}; border-color: {colors.accent.name()};
+    }}
     QHeaderView::section {{
         background: transparent; color: {colors.faint.name()}; border: none;
         border-bottom: 1px solid {colors.border.name()}; padding: 2px 4px; font-weight: 400;
