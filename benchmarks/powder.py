@@ -2,8 +2,9 @@
 
     python benchmarks/powder.py --model xrd-symmetry --shared ../shared/data
 
-Measured minerals and battery phases, thin films and neutron profiles each in a row of their
-own, never mixed with simulation; each with the curve of coverage against risk. Real
+The network alone; what it and the positions of the lines say together stands in
+``powder_index.py``. Measured minerals and battery phases, thin films and neutron profiles each in
+a row of their own, never mixed with simulation; each with the curve of coverage against risk. Real
 structures are simulated (standard condition); none was trained on, so every prototype is new.
 """
 
@@ -57,7 +58,7 @@ def measured(model: Model, shared: Path) -> dict[str, Answers]:
     sets: dict[str, list[tuple[str, int, np.ndarray]]] = {}
 
     def ask(group: str, name: str, truth: int, scan: object) -> None:
-        result = classify(scan, model)
+        result = classify(scan, model, positions=False)
         sets.setdefault(group, []).append((name, truth, np.asarray(result.probabilities)[0, 0]))
 
     powder = shared / "powder"

@@ -61,3 +61,52 @@ def test_the_dock_asks_the_model_along_the_axis(tmp_path, monkeypatch):
     assert view.network.shape == (1, 512)
     assert view.network.max() == 1
     assert sum(bar.probability for bar in view.bars) == pytest.approx(1, abs=1e-5)
+
+
+def nickel():
+    """Counts of a cubic F lattice, a = 3.52 Å, whose angles read 0.05° too high."""
+    counts = np.full(len(ANGLE), 60.0)
+    for total, height in ((3, 900), (4, 420), (8, 200), (11, 210), (12, 60)):
+        sine = 1.5406 * np.sqrt(total) / (2 * 3.52)
+        if sine < 1:
+            place = 2 * np.degrees(np.arcsin(sine)) + 0.05
+            counts += height * np.exp(-0.5 * ((ANGLE - place) / 0.08) ** 2)
+    return np.random.default_rng(0).poisson(counts).astype(float)
+
+
+def test_ticks_stand_below_the_peaks():
+    from napari_spacegroup.crystal.frequencies import space_group_shares
+    from napari_spacegroup.imaging import ProfileAxis
+    from napari_spacegroup.plugin.ticks import ROWS, tick_rows
+
+    counts = nickel()
+    axis = ProfileAxis(ANGLE, "two_theta", 1.5406)
+    rows = tick_rows(axis, counts[None], tuple(range(1, 231)), space_group_shares())
+    assert 1 <= len(rows) <= ROWS
+    first = rows[0]
+    assert "3.5" in first.name
+    assert ((first.places >= 0) & (first.places <= 1)).all()
+    strongest = (counts.argmax() + 0.5) / len(counts)
+    assert np.abs(first.places - strongest).min() < 0.1 / 80
+    # The same profile backwards over d: its first column is its last angle.
+    backwards = ProfileAxis(2 * np.pi / axis.q(), "d")
+    other = tick_rows(backwards, counts[None], tuple(range(1, 231)), space_group_shares())
+    assert np.abs(other[0].places - strongest).min() < 0.3 / 80
+
+
+@pytest.mark.gui
+def test_ticks_are_drawn(qtbot, make_napari_viewer):
+    from napari_spacegroup.plugin.state import TickRow
+    from napari_spacegroup.plugin.style import theme_colors
+
+    image = PatternImage("As measured", "")
+    qtbot.addWidget(image)
+    image.colors = theme_colors(make_napari_viewer())
+    image.resize(300, 220)
+    image.set_values(COUNTS[None])
+    before = image.grab().toImage()
+    image.set_ticks((TickRow("Fm3m (225)", np.array([0.25, 0.5]), (1.0, 0.0, 0.0, 1.0)),))
+    after = image.grab().toImage()
+    assert before != after
+    image.set_ticks(())
+    assert image.grab().toImage() == before

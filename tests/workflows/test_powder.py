@@ -11,8 +11,8 @@ import torch
 from napari_spacegroup.cli import main
 from napari_spacegroup.config import PowderTrainSpec, read_train_spec
 from napari_spacegroup.crystal import library_phase
-from napari_spacegroup.errors import ModelError, ResultError
-from napari_spacegroup.infer import candidates
+from napari_spacegroup.errors import ModelError, ResultError, ScanError
+from napari_spacegroup.infer import candidates, index_profile, joint_probabilities
 from napari_spacegroup.learn import TrainDone, TrainStep, Validation, train_events
 from napari_spacegroup.models import check_model, load_model
 from napari_spacegroup.patterns import from_profiles, read
@@ -20,6 +20,7 @@ from napari_spacegroup.simulate.lines import lines_of_phase
 from napari_spacegroup.simulate.lineset import LineRecord, LineSet
 from napari_spacegroup.workflows import classify, evaluate
 from napari_spacegroup.workflows.answers import Answers, score
+from napari_spacegroup.workflows.index_profile import index_scan
 
 NAMES = ("Ni", "Cu", "Al", "Fe", "W", "Si")
 
@@ -112,13 +113,14 @@ def test_a_map_of_profiles(toy, lines, tmp_path):
     angle = _measured(lines, 0)[0]
     stack = np.stack([_measured(lines, r)[1] for r in rows]).reshape(2, 3, -1)
     scan = from_profiles(stack, two_theta=angle, wavelength=1.54184, radiation="xray")
-    result = classify(scan, load_model(toy[0]), out=tmp_path / "map.h5", batch_size=4)
+    network = {"model": load_model(toy[0]), "positions": False}
+    result = classify(scan, **network, out=tmp_path / "map.h5", batch_size=4)
     truth = lines.space_groups[rows].reshape(2, 3)
     assert (result.labels("space_group") == truth).mean() >= 5 / 6
     # d and q of the same profiles give the same map.
     other = from_profiles(stack, q=scan.axis.q())
     np.testing.assert_allclose(
-        classify(other, load_model(toy[0])).probabilities, result.probabilities, atol=1e-4
+        classify(other, **network).probabilities, result.probabilities, atol=1e-4
     )
     wrong = from_profiles(stack, q=scan.axis.q(), radiation="neutron")
     with pytest.raises(ModelError, match="neutrons"):
@@ -174,3 +176,34 @@ def test_five_likeliest():
     probabilities = np.tile(np.arange(8, 0, -1.0, np.float32) / 36, (4, 1)).astype(np.float32)
     report = score(Answers(tuple("abcd"), np.array([1, 5, 6, 100]), probabilities), card)
     assert report["top_5"] == 0.5
+
+
+def test_a_few_profiles_are_weighed_with_their_cells(toy, lines):
+    angle, counts = _measured(lines, 13)
+    scan = from_profiles(counts, two_theta=angle, wavelength=1.54184, radiation="xray")
+    model = load_model(toy[0])
+    alone = classify(scan, model, positions=False)
+    both = classify(scan, model)
+    assert not alone.provenance["model"]["looks_at_positions"]
+    assert both.provenance["model"]["looks_at_positions"]
+    index = index_profile(scan.axis, np.asarray(scan.pattern(0, 0)).ravel())
+    expected = joint_probabilities(index, model.classes, alone.probabilities[0, 0])
+    np.testing.assert_allclose(both.probabilities[0, 0], expected, atol=1e-5)
+    assert np.abs(both.probabilities - alone.probabilities).max() > 1e-3
+
+
+def test_the_verb_index(lines, tmp_path, capsys):
+    angle, counts = _measured(lines, 13)
+    np.savetxt(tmp_path / "iron.xy", np.column_stack([angle, counts]))
+    report = tmp_path / "index.json"
+    assert main(["index", str(tmp_path / "iron.xy"), "--json", str(report)]) == 0
+    told = capsys.readouterr().out
+    assert "cubic" in told
+    stored = json.loads(report.read_text())
+    assert stored["cells"][0]["family"] == "cubic"
+    assert stored["wavelength"] == pytest.approx(1.54184)
+    assert sum(row["probability"] for row in stored["space_groups"]) <= 1 + 1e-9
+    with pytest.raises(ScanError, match="powder profiles"):
+        index_scan(np.zeros((3, 20, 20)))
+    with pytest.raises(ScanError, match="no pixel"):
+        index_scan(read(tmp_path / "iron.xy"), (1, 0))

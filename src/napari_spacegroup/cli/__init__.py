@@ -16,7 +16,7 @@ from typing import Any
 
 from .._version import __version__
 from ..errors import CancelledError, SpaceGroupError
-from . import combining, verbs
+from . import combining, indexing, verbs
 from .phases import search_phases
 from .shown import ProgressLine as _ProgressLine
 from .shown import say
@@ -86,6 +86,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_view(verb)
     _add_profile(verb)
     _add_scheduler(verb)
+    verb.add_argument(
+        "--positions", action=argparse.BooleanOptionalAction, default=None,
+        help="look for the cells of powder profiles (default: where there are few)",
+    )  # fmt: skip
     verb.set_defaults(run=verbs.classify)
 
     _add_follow(choices)
@@ -118,6 +122,16 @@ def build_parser() -> argparse.ArgumentParser:
     verb.set_defaults(run=verbs.evaluate)
 
     _add_combine(choices)
+
+    verb = choices.add_parser("index", help="powder profile -> its cell and what it leaves")
+    verb.add_argument("scan", type=Path, metavar="PROFILE", help="xy, xye, xrdml, GSAS, CIF, ...")
+    verb.add_argument(
+        "--pixel", type=int, nargs=2, metavar=("ROW", "COLUMN"), default=(0, 0),
+        help="of a map of profiles (default: the first)",
+    )  # fmt: skip
+    verb.add_argument("--json", type=Path, metavar="REPORT.json", help="the whole report")
+    _add_profile(verb)
+    verb.set_defaults(run=indexing.index)
 
     verb = choices.add_parser("explain", help="pattern + model -> what decided, as a picture")
     verb.add_argument("scan", type=Path, metavar="SCAN", help="a scan that kikuchipy reads")

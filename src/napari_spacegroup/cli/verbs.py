@@ -62,11 +62,12 @@ def classify(options: argparse.Namespace) -> int:
 
     with ProgressLine() as line:
         result = workflows.classify(
-            _opened(options.scan, options),
+            opened(options.scan, options),
             spec.model,
             device=spec.device,
             batch_size=spec.batch_size,
             out=options.out,
+            positions=options.positions,
             on_event=line.show,
             **_extras(spec, options),
             **_place(options),
@@ -130,7 +131,7 @@ def _extras(spec: ClassifySpec, options: argparse.Namespace) -> dict[str, Any]:
     return {**extras, "anew": True} if options.anew else extras
 
 
-def _opened(path: Path, options: argparse.Namespace) -> Any:
+def opened(path: Path, options: argparse.Namespace) -> Any:
     """Return a scan, read with what was said of its profiles; else the path as it is."""
     told = given(wavelength=options.wavelength, radiation=options.radiation, difc=options.difc)
     if not told and options.camera_constant is None:
@@ -216,7 +217,7 @@ def evaluate(options: argparse.Namespace) -> int:
         report = workflows.evaluate(
             spec.model,
             phases=spec.phases,
-            scan=None if spec.scan is None else _opened(spec.scan, options),
+            scan=None if spec.scan is None else opened(spec.scan, options),
             truth=spec.truth,
             condition=spec.condition,
             patterns_per_phase=spec.patterns_per_phase,

@@ -49,6 +49,7 @@ def map_provenance(spec: Spec, model: Any, scan: dict[str, Any]) -> dict[str, An
             "name": model.card.name,
             "sha256": model.card.sha256,
             "package_version": model.card.package_version,
+            "looks_at_positions": getattr(model, "looks_at_positions", False),
         },
         "scan": scan,
     }

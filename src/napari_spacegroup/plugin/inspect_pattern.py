@@ -16,7 +16,7 @@ import numpy as np
 from .describe import hover_line, name_of, percent, rank, read_pixel, summed
 from .hover import scan_pixel
 from .layers import SCAN_KEY, VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
-from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView, Reasons
+from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView, Reasons, TickRow
 
 if TYPE_CHECKING:
     import napari.layers
@@ -266,6 +266,7 @@ def make_view(
     status = PixelStatus(int(pattern_status(measured[None], scan.mask)[0]))
     network: NDArray[np.float32] | None = None
     reasons: Reasons | None = None
+    ticks: tuple[TickRow, ...] = ()
     bars: tuple[Bar, ...] = ()
     verdict = ""
     missing = status.reason or ("" if model_name else "No model is chosen")
@@ -278,6 +279,8 @@ def make_view(
         network = provider.network_view(model, measured, scan)
         if asks_why and scan.axis is None:
             reasons = provider.reasons(model, measured, scan)
+        elif asks_why:
+            ticks = provider.ticks(model, measured, scan)
         if not bars:
             found = provider.predict(model, measured, scan)
             bars = rank(*summed(found, tuple(model.classes), level), level)
@@ -292,5 +295,5 @@ def make_view(
         geometry = replace(geometry, pattern_center=geometry.at(scan_y, scan_x))
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
-        scan.mask, geometry, scan.static_background,
+        scan.mask, geometry, scan.static_background, ticks,
     )  # fmt: skip

@@ -11,11 +11,13 @@ from qtpy.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from .describe import percent
-from .state import Bar, Reasons
+from .state import Bar, Reasons, TickRow
 from .style import Colors
 
 PERCENTILES = (0.5, 99.5)
 SLOTS = 5
+TICK = 7
+"""Height of the tick of a line [pixel]."""
 WIDEST = 560
 
 
@@ -103,6 +105,7 @@ class PatternImage(QWidget):
         self.image: QImage | None = None
         self._veil: QImage | None = None
         self._marks: tuple[tuple[str, float, float], ...] = ()
+        self._ticks: tuple[TickRow, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(90, 100)
 
@@ -128,6 +131,11 @@ class PatternImage(QWidget):
         """Lay over the picture where the network looked, or nothing."""
         self._veil = None if reasons is None else heat_image(reasons.heat)
         self._marks = () if reasons is None else reasons.marks
+        self.update()
+
+    def set_ticks(self, ticks: tuple[TickRow, ...]) -> None:
+        """Draw the lines of crystals below the curve of a profile, or none."""
+        self._ticks = ticks
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002
@@ -157,7 +165,26 @@ class PatternImage(QWidget):
             if self._veil is not None:
                 painter.drawImage(place, self._veil)
                 self._draw_marks(painter, place)
+            self._draw_ticks(painter, place)
         painter.end()
+
+    def _draw_ticks(self, painter: QPainter, place: QRect) -> None:
+        """Draw each crystal's lines in a row of its own at the foot of the picture."""
+        font = painter.font()
+        font.setPointSizeF(0.75 * font.pointSizeF())
+        painter.setFont(font)
+        metrics = QFontMetrics(font)
+        height = metrics.height() + TICK
+        for number, row in enumerate(self._ticks):
+            bottom = place.bottom() - number * height
+            painter.setPen(QColor.fromRgbF(*row.color).lighter(130))
+            for share in row.places:
+                x = place.left() + round(share * (place.width() - 1))
+                painter.drawLine(x, bottom - TICK, x, bottom)
+            text = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, place.width() - 4)
+            box = QRect(place.left() + 2, bottom - height, metrics.horizontalAdvance(text), height)
+            painter.fillRect(box.adjusted(0, 0, 2, -TICK), QColor(0, 0, 0, 150))
+            painter.drawText(box.left(), bottom - TICK - metrics.descent(), text)
 
     def _draw_marks(self, painter: QPainter, place: QRect) -> None:
         """Draw zone axes as rings, with their names where there is room."""

@@ -58,7 +58,10 @@ class PatternDock(Dock):
         self.where.setObjectName("title")
         self.why_button = QPushButton("Why?")
         self.why_button.setCheckable(True)
-        self.why_button.setToolTip("Show where the network looked, and the zone axes there")
+        self.why_button.setToolTip(
+            "Show where the network looked, and the zone axes there; for a powder profile, the "
+            "cells that explain its lines"
+        )
         self.why_button.toggled.connect(self._ask_why)
         self.follow_button = QPushButton("Follow cursor")
         self.follow_button.clicked.connect(self._follow)
@@ -106,6 +109,7 @@ class PatternDock(Dock):
         self.measured.set_values(None if view is None else view.measured)
         self.network.set_values(None if view is None else view.network)
         self.network.set_reasons(None if view is None else view.reasons)
+        self.measured.set_ticks(() if view is None else view.ticks)
         self.network.placeholder = "" if view is None else view.missing or "No model yet"
         self.verdict.setText("" if view is None else view.verdict)
         level = self.session.map_state.level

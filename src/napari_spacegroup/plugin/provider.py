@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SpaceGroupError
-from .state import Choice, Reasons
+from .state import Choice, Reasons, TickRow
 from .workers import models_folder, ready_executor
 
 if TYPE_CHECKING:
@@ -73,6 +73,10 @@ class ModelProvider(Protocol):
 
     def reasons(self, model: Any, pattern: NDArray[Any], scan: PatternScan) -> Reasons:
         """Return where the network looks for its answer to one pattern."""
+        ...
+
+    def ticks(self, model: Any, profile: NDArray[Any], scan: PatternScan) -> tuple[TickRow, ...]:
+        """Return where the lines of the likeliest crystals lie on a profile."""
         ...
 
     def evidence(
@@ -195,6 +199,13 @@ class ZooProvider:
         )
         inside = tuple(mark for mark in marks if 0 <= mark[1] <= 1 and 0 <= mark[2] <= 1)
         return Reasons(found.heat[top : top + side, left : left + side], inside)
+
+    def ticks(self, model: Any, profile: NDArray[Any], scan: PatternScan) -> tuple[TickRow, ...]:
+        """Return the lines of the likeliest crystals, whose cells are looked for."""
+        from .ticks import tick_rows
+
+        network = self.predict(model, profile, scan)
+        return tick_rows(_axis(scan, model)["axis"], profile, model.classes, network)
 
     def evidence(
         self, model: Any, scan: PatternScan, region: NDArray[np.bool_] | None

@@ -182,6 +182,25 @@ class Reasons:
 
 
 @dataclass(frozen=True, eq=False)
+class TickRow:
+    """Where the lines of one crystal lie on a profile.
+
+    Attributes
+    ----------
+    name
+        Space group and cell.
+    places
+        In fractions of the profile from its first column, rising, shape ``(n,)``.
+    color
+        RGBA, each from 0 to 1; the colour of the space group in the map.
+    """
+
+    name: str
+    places: NDArray[np.float64]
+    color: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
 class PatternView:
     """One pattern of a scan as the dock *Pattern* shows it.
 
@@ -207,6 +226,8 @@ class PatternView:
         Of the screen for this pixel, or None where the scan does not know it.
     static_background
         Of the scan, shape of ``measured``, or None.
+    ticks
+        Of a profile: where the lines of its likeliest crystals lie, if that was asked for.
     """
 
     scan_name: str
@@ -221,6 +242,7 @@ class PatternView:
     mask: NDArray[np.bool_] | None = None
     geometry: Geometry | None = None
     static_background: NDArray[np.generic] | None = None
+    ticks: tuple[TickRow, ...] = ()
 
 
 @dataclass

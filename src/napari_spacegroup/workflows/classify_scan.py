@@ -12,6 +12,7 @@ from ..errors import CancelledError
 from ..infer.classifier import Classifier, classify_events
 from ..infer.journal import Journal
 from ..infer.map_file import load_map
+from ..infer.powder_model import with_positions
 from ..infer.spacegroup_map import SpaceGroupMap
 from ..infer.view import stored_view
 from ..jobs import CancelToken, Event, Executor, Task, as_executor, run_inline
@@ -35,6 +36,7 @@ def classify(
     like: SpaceGroupMap | str | Path | None = None,
     out: str | Path | None = None,
     anew: bool = False,
+    positions: bool | None = None,
     executor: Executor | Kind | None = None,
     scheduler: str | None = None,
     cancel: CancelToken | None = None,
@@ -68,6 +70,10 @@ def classify(
         Where to save the map, whole or not at all.
     anew
         Throw an unfinished map of ``out`` away instead of going on with it.
+    positions
+        Of powder profiles: whether cells are looked for that explain where the lines stand, and
+        weighed with the network's answer. Some ten seconds a profile; None does so where there
+        are at most :data:`~napari_spacegroup.infer.powder_model.MOST_PROFILES`.
     executor
         Where it runs: an :class:`~napari_spacegroup.jobs.Executor`, ``"inline"``,
         ``"thread"`` or ``"dask"``. The labels are the same everywhere.
@@ -119,7 +125,7 @@ def classify(
         loaded = as_model(model, device if chosen.shares_memory else "cpu")
         events = classify_on(
             chosen, patterns, loaded, cancel=cancel, batch_size=batch_size, device=device,
-            pattern_center=pattern_center, like=stored, journal=journal,
+            pattern_center=pattern_center, like=stored, journal=journal, positions=positions,
         )  # fmt: skip
         result: SpaceGroupMap = run_inline(events, on_event)
         if result.n_done == 0:
@@ -136,18 +142,23 @@ def classify_on(
     model: Classifier,
     *,
     cancel: CancelToken | None = None,
+    positions: bool | None = None,
     **options: Any,
 ) -> Iterator[Event]:
     """Return the events of classifying a scan on an executor, wherever that is.
 
     Parameters
     ----------
-    executor, cancel
+    executor, cancel, positions
         As for :func:`classify`.
     scan, model, **options
         Of :func:`~napari_spacegroup.infer.classify_events`; the model lies on the CPU where
         the executor does not share memory.
     """
+    looked = with_positions(model, scan.n_patterns, positions)
+    if looked is not model:
+        # A cell takes seconds: one profile at a time, so that a cancel need not wait for all.
+        model, options = looked, options | {"batch_size": 1}
     if executor.shares_memory:
         return executor.run(Task(classify_events, (scan, model), options, "classify"), cancel)
     from ..infer.pieces import spread_events

@@ -1,0 +1,82 @@
+"""Where the lines of the likeliest crystals of a profile lie; no Qt."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .state import TickRow
+
+if TYPE_CHECKING:
+    from ..imaging.profiles import ProfileAxis
+    from ..infer.powder_cell import CellEvidence, PowderIndex
+
+ROWS = 3
+"""Crystals whose lines are shown."""
+
+
+def tick_rows(
+    axis: ProfileAxis, profile: NDArray[Any], classes: Sequence[int], network: NDArray[np.floating]
+) -> tuple[TickRow, ...]:
+    """Return the lines of the likeliest space groups for which a cell was found.
+
+    Parameters
+    ----------
+    axis
+        Of the profile.
+    profile
+        Shape ``(1, n)`` or ``(n,)``.
+    classes, network
+        Space groups and the network's probabilities, shape ``(class,)``.
+    """
+    from ..infer.powder_cell import index_profile, joint_probabilities
+
+    index = index_profile(axis, np.asarray(profile, np.float64).ravel())
+    joint = joint_probabilities(index, classes, network)
+    rows: list[TickRow] = []
+    shown: list[CellEvidence] = []
+    for place in np.argsort(-joint, kind="stable")[: 4 * ROWS].tolist():
+        group = int(classes[place])
+        found = _cell_of(index, group)
+        if found is None or any(found is other for other in shown) or len(rows) == ROWS:
+            continue
+        shown.append(found)
+        rows.append(_row(axis, found, group))
+    return tuple(rows)
+
+
+def _cell_of(index: PowderIndex, group: int) -> CellEvidence | None:
+    return next((found for found in index.best if group in found.groups), None)
+
+
+def _row(axis: ProfileAxis, found: CellEvidence, group: int) -> TickRow:
+    from ..crystal.levels import level_name
+    from ..infer import as_unicode, color
+
+    values = np.asarray(axis.values, np.float64)
+    largest = float((axis.q().max() / (2 * math.pi)) ** 2)
+    q = 2 * math.pi * np.sqrt(found.lines(largest)[0])
+    if axis.kind == "d":
+        where = 2 * math.pi / q
+    elif axis.kind == "q" or axis.wavelength is None:
+        where = q
+    else:
+        sine = np.clip(q * axis.wavelength / (4 * math.pi), 0, 1)
+        where = np.degrees(2 * np.arcsin(sine)) - found.shift
+    order = np.argsort(values)
+    where = where[(where >= values.min()) & (where <= values.max())]
+    columns = np.interp(where, values[order], order.astype(float))
+    symbol = as_unicode(level_name(group, "space_group"), group)
+    a, b, c, _, beta, _ = found.cell.parameters
+    edges = {"cubic": (a,), "hexagonal": (a, c), "tetragonal": (a, c)}.get(
+        found.cell.family, (a, b, c)
+    )
+    cell = " ".join(f"{edge:.3f}" for edge in edges)
+    angle = f" β {beta:.1f}°" if found.cell.family == "monoclinic" else ""
+    name = f"{symbol} ({group}), {cell} Å{angle}"
+    places = np.sort(columns + 0.5) / len(values)
+    return TickRow(name, places, color("space_group", group))
