@@ -123,6 +123,14 @@ def test_classify_leaves_the_device_to_the_library(workflows, tmp_path):
     assert workflows.calls[0][2] == {"device": "auto", "batch_size": 256, "out": out}
 
 
+def test_classify_is_told_whether_to_look_at_positions(workflows, tmp_path):
+    arguments = ["classify", "s", "--model", "m", "--out", str(tmp_path / "a.h5")]
+    assert cli.main([*arguments, "--no-positions"]) == 0
+    assert workflows.calls[0][2]["positions"] is False
+    assert cli.main([*arguments, "--positions", "--anew"]) == 0
+    assert workflows.calls[1][2]["positions"] is True
+
+
 def test_classify_may_be_told_where_the_pattern_center_is(workflows, tmp_path, capsys):
     arguments = ["classify", "s", "--model", "m", "--out", str(tmp_path / "a.h5")]
     center = ["--pattern-center", "0.5", "0.3", "0.6"]

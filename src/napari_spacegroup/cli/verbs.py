@@ -67,8 +67,8 @@ def classify(options: argparse.Namespace) -> int:
             device=spec.device,
             batch_size=spec.batch_size,
             out=options.out,
-            positions=options.positions,
             on_event=line.show,
+            **given(positions=options.positions),
             **_extras(spec, options),
             **_place(options),
         )

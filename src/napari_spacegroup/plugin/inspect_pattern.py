@@ -280,7 +280,9 @@ def make_view(
         if asks_why and scan.axis is None:
             reasons = provider.reasons(model, measured, scan)
         elif asks_why:
-            ticks = provider.ticks(model, measured, scan)
+            ticks, joint = provider.ticks(model, measured, scan)
+            if not bars:
+                bars = rank(*summed(joint.astype(np.float32), tuple(model.classes), level), level)
         if not bars:
             found = provider.predict(model, measured, scan)
             bars = rank(*summed(found, tuple(model.classes), level), level)

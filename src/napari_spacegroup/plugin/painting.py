@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRect, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from .describe import percent
@@ -116,7 +116,8 @@ class PatternImage(QWidget):
     def height_for(self, width: int) -> int:
         """Return the height that a picture of this width and its caption need."""
         ratio = 1.0 if self.image is None else self.image.height() / self.image.width()
-        return int(width * ratio + QFontMetrics(self.font()).height() + 4)
+        strip = len(self._ticks) * self._tick_height()
+        return int(width * ratio + QFontMetrics(self.font()).height() + 4 + strip)
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern, or the placeholder."""
@@ -148,7 +149,8 @@ class PatternImage(QWidget):
         painter.setPen(self.colors.faint)
         caption = metrics.elidedText(self.caption, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(0, metrics.ascent(), caption)
-        frame = QRect(0, top, self.width(), self.height() - top)
+        strip = len(self._ticks) * self._tick_height()
+        frame = QRect(0, top, self.width(), max(self.height() - top - strip, 20))
         if self.image is None:
             painter.setPen(self.colors.border)
             side = min(frame.width(), frame.height()) - 1
@@ -168,23 +170,29 @@ class PatternImage(QWidget):
             self._draw_ticks(painter, place)
         painter.end()
 
+    def _small_font(self) -> QFont:
+        font = QFont(self.font())
+        font.setPointSizeF(0.8 * font.pointSizeF())
+        return font
+
+    def _tick_height(self) -> int:
+        """Return the height of one crystal's row: its lines and its name."""
+        return int(QFontMetrics(self._small_font()).height() + TICK + 4)
+
     def _draw_ticks(self, painter: QPainter, place: QRect) -> None:
-        """Draw each crystal's lines in a row of its own at the foot of the picture."""
-        font = painter.font()
-        font.setPointSizeF(0.75 * font.pointSizeF())
-        painter.setFont(font)
-        metrics = QFontMetrics(font)
-        height = metrics.height() + TICK
+        """Draw each crystal's lines in a row of its own below the picture."""
+        painter.setFont(self._small_font())
+        metrics = painter.fontMetrics()
         for number, row in enumerate(self._ticks):
-            bottom = place.bottom() - number * height
-            painter.setPen(QColor.fromRgbF(*row.color).lighter(130))
+            top = place.bottom() + 2 + number * self._tick_height()
+            painter.setPen(QColor.fromRgbF(*row.color))
             for share in row.places:
                 x = place.left() + round(share * (place.width() - 1))
-                painter.drawLine(x, bottom - TICK, x, bottom)
-            text = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, place.width() - 4)
-            box = QRect(place.left() + 2, bottom - height, metrics.horizontalAdvance(text), height)
-            painter.fillRect(box.adjusted(0, 0, 2, -TICK), QColor(0, 0, 0, 150))
-            painter.drawText(box.left(), bottom - TICK - metrics.descent(), text)
+                painter.drawLine(x, top, x, top + TICK)
+            if self.colors is not None:
+                painter.setPen(self.colors.faint)
+            text = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, self.width())
+            painter.drawText(place.left(), top + TICK + 2 + metrics.ascent(), text)
 
     def _draw_marks(self, painter: QPainter, place: QRect) -> None:
         """Draw zone axes as rings, with their names where there is room."""

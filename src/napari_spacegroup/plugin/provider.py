@@ -75,8 +75,13 @@ class ModelProvider(Protocol):
         """Return where the network looks for its answer to one pattern."""
         ...
 
-    def ticks(self, model: Any, profile: NDArray[Any], scan: PatternScan) -> tuple[TickRow, ...]:
-        """Return where the lines of the likeliest crystals lie on a profile."""
+    def ticks(
+        self, model: Any, profile: NDArray[Any], scan: PatternScan
+    ) -> tuple[tuple[TickRow, ...], NDArray[np.float64]]:
+        """Return where the lines of the likeliest crystals lie on a profile.
+
+        And the probabilities ``(class,)`` of the network and these cells together.
+        """
         ...
 
     def evidence(
@@ -200,7 +205,9 @@ class ZooProvider:
         inside = tuple(mark for mark in marks if 0 <= mark[1] <= 1 and 0 <= mark[2] <= 1)
         return Reasons(found.heat[top : top + side, left : left + side], inside)
 
-    def ticks(self, model: Any, profile: NDArray[Any], scan: PatternScan) -> tuple[TickRow, ...]:
+    def ticks(
+        self, model: Any, profile: NDArray[Any], scan: PatternScan
+    ) -> tuple[tuple[TickRow, ...], NDArray[np.float64]]:
         """Return the lines of the likeliest crystals, whose cells are looked for."""
         from .ticks import tick_rows
 

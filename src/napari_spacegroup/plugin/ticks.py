@@ -21,8 +21,8 @@ ROWS = 3
 
 def tick_rows(
     axis: ProfileAxis, profile: NDArray[Any], classes: Sequence[int], network: NDArray[np.floating]
-) -> tuple[TickRow, ...]:
-    """Return the lines of the likeliest space groups for which a cell was found.
+) -> tuple[tuple[TickRow, ...], NDArray[np.float64]]:
+    """Return the lines of the likeliest space groups with a cell, and joint probabilities.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def tick_rows(
             continue
         shown.append(found)
         rows.append(_row(axis, found, group))
-    return tuple(rows)
+    return tuple(rows), joint
 
 
 def _cell_of(index: PowderIndex, group: int) -> CellEvidence | None:
