@@ -20,7 +20,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from .band_profile import BandProfiles
-from .band_reader import BandReader
 from .indexing import CubicIndexer
 from .resnet import ConvolutionUnit
 from .sector import fold_patterns, fold_twice, screen_rays, unpack_folded
@@ -54,10 +53,6 @@ class SectorNet(nn.Module):
     is_fine
         Whether band profiles are read from a grid of twice the resolution, on which narrow bands
         are told apart; the picture is the same.
-    readers
-        Number of :class:`~.band_reader.BandReader` beside all that, each trained apart.
-    reader_share
-        Share of their mean log probability in the answer.
     blind
         Share of the training patterns whose picture is hidden from the head, so that the
         profiles learn to stand alone; half as often it is the profiles.
@@ -79,8 +74,6 @@ class SectorNet(nn.Module):
         bands: int = 0,
         blind: float = 0.0,
         is_fine: bool = False,
-        readers: int = 0,
-        reader_share: float = 0.5,
     ) -> None:
         super().__init__()
         self.side, self.sector_side = side, sector_side
@@ -109,12 +102,6 @@ class SectorNet(nn.Module):
             nn.Dropout(dropout), nn.Linear(features, 256), nn.ReLU(), nn.Dropout(dropout),
             nn.Linear(256, classes),
         )  # fmt: skip
-        fine_side = 2 * sector_side - 1
-        self.readers = nn.ModuleList(
-            BandReader(classes, side=fine_side, dropout=dropout) for _ in range(readers)
-        )
-        self.reader_share = reader_share
-        self.has_both_grids = self.is_fine or readers > 0
         self._indexer: CubicIndexer | None = None
         # Other templates need another dictionary.
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
@@ -140,7 +127,7 @@ class SectorNet(nn.Module):
     def fold(self, images: Tensor, centers: Tensor, rotations: Tensor) -> Tensor:
         """Return patterns folded into the sector, shape ``(n, 2, sector, sector)``.
 
-        Where profiles are read from a finer grid, that grid, and in channels 2 and 3 of
+        Where band profiles are read from a finer grid, that grid, and in channels 2 and 3 of
         its first corner the picture: shape ``(n, 4, 2 * sector - 1, 2 * sector - 1)``.
 
         Parameters
@@ -155,7 +142,7 @@ class SectorNet(nn.Module):
         # Half precision would move directions by more than a pixel.
         with torch.autocast(images.device.type, enabled=False):
             directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
-            if not self.has_both_grids:
+            if not self.is_fine:
                 return fold_patterns(images, directions, self.sector_side)
             coarse, fine = fold_twice(images, directions, self.sector_side)
             rest = fine.shape[-1] - self.sector_side
@@ -165,27 +152,17 @@ class SectorNet(nn.Module):
         """Return logits, shape ``(n, class)``, of folded patterns."""
         position = self.position.expand(len(folded), -1, -1, -1)
         picture = folded
-        if self.has_both_grids:
+        if self.is_fine:
             picture = folded[:, 2:, : self.sector_side, : self.sector_side]
         features = self.stages(torch.cat([picture, position], 1)).flatten(1)
         if self.bands is not None:
-            grid = folded[:, :2] if self.is_fine else picture
-            profiles = self.bands(*unpack_folded(grid))
+            profiles = self.bands(*unpack_folded(folded[:, :2]))
             if self.training and self.blind:
                 chance = torch.rand(len(folded), 1, device=folded.device)
                 features = features * (chance > self.blind) / (1 - self.blind)
                 profiles = profiles * (chance < 1 - self.blind / 2) / (1 - self.blind / 2)
             features = torch.cat([features, profiles], 1)
-        logits: Tensor = self.head(features)
-        if not self.readers:
-            return logits
-        # The same averages for all of them.
-        readers = [reader for reader in self.readers if isinstance(reader, BandReader)]
-        profiles = readers[0].profiles(*unpack_folded(folded[:, :2]))
-        others = [functional.log_softmax(reader.read(*profiles)[0], -1) for reader in readers]
-        share = self.reader_share
-        own = functional.log_softmax(logits, -1)
-        return (1 - share) * own + share * torch.stack(others).mean(0)
+        return self.head(features)  # type: ignore[no-any-return]
 
     def forward(self, images: Tensor, centers: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``.
