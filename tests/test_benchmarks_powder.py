@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 
 
 def test_the_page_holds_what_is_stored(repository):
@@ -13,3 +14,15 @@ def test_the_page_holds_what_is_stored(repository):
     page = (repository / "docs" / "powder.md").read_text(encoding="utf-8")
     shown = page.split(module.BEGIN)[1].split(module.END)[0].strip()
     assert shown == module.text().strip()
+
+
+def test_classify_weighs_as_was_fitted(repository):
+    from napari_spacegroup.infer import powder_cell
+
+    stored = json.loads(
+        (repository / "benchmarks" / "results" / "powder_index.json").read_text(encoding="utf-8")
+    )
+    assert stored["fits"]["both"] == {
+        "trust": powder_cell.TRUST, "temperature": powder_cell.TEMPERATURE,
+        "unfound": powder_cell.UNFOUND,
+    }  # fmt: skip

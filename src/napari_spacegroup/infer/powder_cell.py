@@ -49,10 +49,12 @@ SHRUNK = 30
 
 MOST_LINES = 25
 MOST_CELLS = 40
-TEMPERATURE = 2.0
-"""Divides the log evidence: neighbouring peaks err alike, and impurities come in groups."""
+TRUST, TEMPERATURE = 0.25, 3.0
+"""Power of the network's likelihood, and what divides the log evidence of cells (neighbouring peaks
+err alike, impurities come in groups): fitted by ``benchmarks/powder_index.py`` on simulated
+profiles."""
 
-MONOCLINIC, UNFOUND = 0.5, 0.05
+MONOCLINIC, UNFOUND = 0.5, 0.02
 """How often a monoclinic cell, and one of higher symmetry, is not found, over a triclinic one."""
 
 
@@ -156,7 +158,7 @@ def joint_probabilities(
     classes: Sequence[int],
     probabilities: NDArray[np.floating],
     *,
-    trust: float = 0.5,
+    trust: float = TRUST,
     temperature: float = TEMPERATURE,
     unfound: float = UNFOUND,
 ) -> NDArray[np.float64]:
