@@ -14,6 +14,7 @@ import gzip
 import itertools
 import json
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,12 @@ def index_of(row: Row) -> PowderIndex:
     return index_profile(axis, np.asarray(scan.pattern(0, 0)).ravel())
 
 
+def peaks_of(row: Row) -> PowderIndex:
+    """Return how many peaks a profile has, without looking for cells."""
+    axis: ProfileAxis = row[2].axis  # type: ignore[assignment]
+    return index_profile(axis, np.asarray(row[2].pattern(0, 0)).ravel(), families=())
+
+
 def joined(
     indexes: list[PowderIndex], network: np.ndarray | None, fit: dict[str, float]
 ) -> np.ndarray:
@@ -162,6 +169,7 @@ def main() -> None:
     parser.add_argument("--structures", type=int, default=240)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--evidence", type=Path, help="keep what was found, to fit it otherwise")
+    parser.add_argument("--reuse", type=Path, help="fit and score what --evidence kept")
     parser.add_argument("--out", type=Path, default=RESULTS / "powder_index.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -173,8 +181,16 @@ def main() -> None:
     models = {True: load_model("neutron-symmetry"), False: load_model("xrd-symmetry")}
     indexes: dict[str, list[PowderIndex]] = {}
     network: dict[str, np.ndarray] = {}
+    kept = np.load(options.reuse) if options.reuse is not None else None
     with ProcessPoolExecutor(options.workers) as pool:
         for name, rows in sets.items():
+            if kept is not None:
+                indexes[name] = [
+                    replace(peaks_of(row), log_evidence=evidence)
+                    for row, evidence in zip(rows, kept[f"{name} evidence"], strict=True)
+                ]
+                network[name] = kept[f"{name} network"]
+                continue
             indexes[name] = list(pool.map(index_of, rows))
             model = models[name == "neutron profiles"]
             network[name] = np.stack(
@@ -202,6 +218,8 @@ def main() -> None:
         np.savez(options.evidence, **every, **{f"{n} truth": t for n, t in truth.items()})
     stored: dict[str, Any] = {"seed": SEED, "made": provenance(), "fits": fits, "fitted_on": half}
     stored["sets"] = {}
+    if kept is not None:
+        before = json.loads(options.out.read_text(encoding="utf-8"))
     for name, rows in sets.items():
         if name == "fit":
             continue
@@ -229,6 +247,8 @@ def main() -> None:
             for row, index in zip(rows, indexes[name], strict=True)
             if index.best and not name.startswith("simulated")
         }  # fmt: skip
+        if kept is not None:
+            cells = before["sets"][name]["cells"]
         stored["sets"][name] = {"ways": reports, "cells": cells}
     options.out.write_text(json.dumps(stored, indent=1, default=float) + "\n", encoding="utf-8")
 

@@ -13,11 +13,12 @@ import itertools
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal
+from typing import Literal
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from .cell_kernels import cell_volume, refine_terms, search_trials
 
 LatticeFamily = Literal["cubic", "hexagonal", "tetragonal", "orthorhombic", "monoclinic"]
 FAMILIES: tuple[LatticeFamily, ...] = (
@@ -102,7 +103,7 @@ class FoundCell:
     @property
     def volume(self) -> float:
         """Return the volume of the cell [Å³]."""
-        return float(_volume(_KIND[self.family], self.terms))
+        return float(cell_volume(_KIND[self.family], self.terms))
 
     @property
     def parameters(self) -> tuple[float, float, float, float, float, float]:
@@ -161,13 +162,13 @@ def search_cells(
         return []
     bases = np.array(list(itertools.combinations(range(min(len(lines), first)), count)))
     checked = min(10, len(lines))
-    found = _search(
+    found = search_trials(
         _KIND[family], lines, tolerance, bases, trials, quick.terms, largest, LONGEST**-2.0,
         checked, math.ceil(share * checked), 6000,
     )  # fmt: skip
     cells: dict[tuple[int, ...], FoundCell] = {}
     for row in found[np.argsort(-found[:, -1], kind="stable")[:most]]:
-        terms, indexed = _refine(_KIND[family], lines, tolerance, table.terms, row[:-1].copy())
+        terms, indexed = refine_terms(_KIND[family], lines, tolerance, table.terms, row[:-1].copy())
         key = tuple(np.round(np.log(np.abs(terms) + 1e-9) * 150).astype(int).tolist())
         if indexed >= 3 and key not in cells:
             cells[key] = FoundCell(family, terms, int(indexed))
@@ -218,218 +219,3 @@ def _reduced(terms: NDArray[np.float64]) -> NDArray[np.float64]:
             break
         a, d = a - shift * d + shift**2 * c, d - 2 * shift * c
     return np.array([a, b, c, d])
-
-
-def _compiled(function: Any) -> Any:
-    return numba.njit(cache=True, nogil=True)(function)
-
-
-@_compiled
-def _volume(kind: int, p: NDArray[np.float64]) -> float:
-    """Return the volume of a cell, 0 where the terms are none."""
-    if p[0] <= 0:
-        return 0.0
-    if kind == 0:
-        return float(p[0] ** -1.5)
-    if p[1] <= 0:
-        return 0.0
-    if kind == 1:
-        return float(math.sqrt(3.0) / 2 / (0.75 * p[0]) / math.sqrt(p[1]))
-    if kind == 2:
-        return float(1 / (p[0] * math.sqrt(p[1])))
-    if p[2] <= 0:
-        return 0.0
-    if kind == 3:
-        return float(1 / math.sqrt(p[0] * p[1] * p[2]))
-    rest = p[0] * p[2] - 0.25 * p[3] * p[3]
-    return float(1 / math.sqrt(p[1] * rest)) if rest > 0 else 0.0
-
-
-@_compiled
-def _solve(a: NDArray[np.float64], b: NDArray[np.float64], size: int) -> bool:
-    """Solve a small system in place, the answer in ``b``; False where it has none."""
-    for i in range(size):
-        pivot = i
-        for r in range(i + 1, size):
-            if abs(a[r, i]) > abs(a[pivot, i]):
-                pivot = r
-        if abs(a[pivot, i]) < 1e-9:
-            return False
-        if pivot != i:
-            for c in range(size):
-                a[i, c], a[pivot, c] = a[pivot, c], a[i, c]
-            b[i], b[pivot] = b[pivot], b[i]
-        for r in range(i + 1, size):
-            f = a[r, i] / a[i, i]
-            if f != 0.0:
-                for c in range(i, size):
-                    a[r, c] -= f * a[i, c]
-                b[r] -= f * b[i]
-    for i in range(size - 1, -1, -1):
-        for c in range(i + 1, size):
-            b[i] -= a[i, c] * b[c]
-        b[i] /= a[i, i]
-    return True
-
-
-@_compiled
-def _is_plausible(
-    kind: int, p: NDArray[np.float64], size: int, smallest: float, least: float, largest: float
-) -> bool:
-    for s in range(min(size, 3)):
-        if p[s] < smallest:
-            return False
-    if kind == 3 and (p[0] < p[1] or p[1] < p[2]):
-        return False
-    if kind == 4 and (p[0] < p[2] or abs(p[3]) > 1.01 * p[2]):
-        return False
-    volume = _volume(kind, p)
-    return bool(least < volume < largest)
-
-
-@_compiled
-def _fit(
-    lines: NDArray[np.float64],
-    tolerance: NDArray[np.float64],
-    terms: NDArray[np.float64],
-    p: NDArray[np.float64],
-    count: int,
-    allowed: int,
-    size: int,
-    own: NDArray[np.float64],
-) -> float:
-    """Return how many of the first lines are indexed, less how badly; -1 once too many are not."""
-    for j in range(terms.shape[0]):
-        q = 0.0
-        for t in range(size):
-            q += terms[j, t] * p[t]
-        own[j] = q
-    score, missed = 0.0, 0
-    for i in range(count):
-        best = 1e9
-        for j in range(terms.shape[0]):
-            d = abs(own[j] - lines[i])
-            best = min(best, d)
-        if best < tolerance[i]:
-            score += 1 - 0.3 * best / tolerance[i]
-        else:
-            missed += 1
-            if missed > allowed:
-                return -1.0
-    return score
-
-
-@_compiled
-def _is_usual(trials: NDArray[np.float64], chosen: NDArray[np.int64]) -> bool:
-    """Return whether one of four lines is 0k0, or three are h0l: most first lines are such."""
-    along, across = 0, 0
-    for s in range(4):
-        if trials[chosen[s], 0] == 0 and trials[chosen[s], 2] == 0:
-            along += 1
-        elif trials[chosen[s], 1] == 0:
-            across += 1
-    return along == 1 or (across == 3 and along == 0)
-
-
-@_compiled
-def _search(
-    kind: int,
-    lines: NDArray[np.float64],
-    tolerance: NDArray[np.float64],
-    bases: NDArray[np.int64],
-    trials: NDArray[np.float64],
-    terms: NDArray[np.float64],
-    largest: float,
-    smallest: float,
-    checked: int,
-    needed: int,
-    capacity: int,
-) -> NDArray[np.float64]:
-    """Return terms and score of the trials that index enough of the first lines."""
-    size = trials.shape[1]
-    found = np.zeros((capacity, size + 1))
-    count = 0
-    a, p = np.zeros((size, size)), np.zeros(size)
-    own = np.zeros(terms.shape[0])
-    chosen = np.zeros(size, np.int64)
-    total = trials.shape[0] ** size
-    for base in range(bases.shape[0]):
-        for number in range(total):
-            rest = number
-            is_new = True
-            for s in range(size):
-                chosen[s] = rest % trials.shape[0]
-                rest //= trials.shape[0]
-                for t in range(s):
-                    is_new = is_new and chosen[s] != chosen[t]
-            if not is_new or (kind == 4 and not _is_usual(trials, chosen)):
-                continue
-            for s in range(size):
-                p[s] = lines[bases[base, s]]
-                for t in range(size):
-                    a[s, t] = trials[chosen[s], t]
-            if not _solve(a, p, size):
-                continue
-            if not _is_plausible(kind, p, size, smallest, 10.0, largest):
-                continue
-            score = _fit(lines, tolerance, terms, p, checked, checked - needed, size, own)
-            if score < 0:
-                continue
-            place = count
-            if count == capacity:
-                place = int(np.argmin(found[:, size]))
-                if found[place, size] >= score:
-                    continue
-            else:
-                count += 1
-            for s in range(size):
-                found[place, s] = p[s]
-            found[place, size] = score
-    return found[:count]
-
-
-@_compiled
-def _refine(
-    kind: int,
-    lines: NDArray[np.float64],
-    tolerance: NDArray[np.float64],
-    terms: NDArray[np.float64],
-    p: NDArray[np.float64],
-) -> tuple[NDArray[np.float64], int]:
-    """Return terms after three rounds of least squares, and how many lines are indexed."""
-    size = terms.shape[1]
-    own = np.zeros(terms.shape[0])
-    indexed = 0
-    for round_ in range(4):
-        a, b = np.zeros((size, size)), np.zeros(size)
-        for j in range(terms.shape[0]):
-            q = 0.0
-            for t in range(size):
-                q += terms[j, t] * p[t]
-            own[j] = q
-        indexed = 0
-        for i in range(lines.shape[0]):
-            nearest, best = 0, 1e9
-            for j in range(terms.shape[0]):
-                d = abs(own[j] - lines[i])
-                if d < best:
-                    best, nearest = d, j
-            if best < tolerance[i]:
-                indexed += 1
-                weight = 1 / tolerance[i] ** 2
-                for s in range(size):
-                    b[s] += weight * terms[nearest, s] * lines[i]
-                    for t in range(size):
-                        a[s, t] += weight * terms[nearest, s] * terms[nearest, t]
-        if round_ == 3 or indexed < size:
-            break
-        scale = a[0, 0]
-        for s in range(size):
-            b[s] /= scale
-            for t in range(size):
-                a[s, t] /= scale
-        if not _solve(a, b, size) or _volume(kind, b) <= 0:
-            break
-        for s in range(size):
-            p[s] = b[s]
-    return p, indexed

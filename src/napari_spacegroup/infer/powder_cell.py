@@ -49,7 +49,7 @@ SHRUNK = 30
 
 MOST_LINES = 25
 MOST_CELLS = 40
-TRUST, TEMPERATURE = 0.25, 3.0
+TRUST, TEMPERATURE = 0.25, 4.0
 """Power of the network's likelihood, and what divides the log evidence of cells (neighbouring peaks
 err alike, impurities come in groups): fitted by ``benchmarks/powder_index.py`` on simulated
 profiles."""
@@ -175,7 +175,8 @@ def joint_probabilities(
     trust
         In the network: the power that its likelihood is taken to.
     temperature
-        Divides the log evidence of cells.
+        Divides the log evidence of cells where there are as many lines as are used at most, and
+        less where there are fewer, down to nothing: few lines are independent.
     unfound
         How often a cell of higher symmetry is not found, over that of a triclinic one.
 
@@ -189,7 +190,8 @@ def joint_probabilities(
     network = np.log(np.maximum(probabilities, 1e-9)) - np.log(prior)
     network = trust * (network - network.max()) + np.log(prior)
     unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
-    found = index.log_evidence[numbers - 1] / temperature
+    divisor = max(1.0, temperature * index.used / MOST_LINES)
+    found = index.log_evidence[numbers - 1] / divisor
     total = network + np.logaddexp(unknown, found)
     joint = np.exp(total - total.max())
     return np.asarray(joint / joint.sum(), np.float64)

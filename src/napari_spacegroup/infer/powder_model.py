@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from ..imaging.profiles import ProfileAxis
 from .network import Classifier, ClassifierCard
-from .powder_cell import index_profile, joint_probabilities
 
 MOST_PROFILES = 16
 """Profiles of a scan up to which cells are looked for unless one is asked otherwise: some ten
@@ -59,6 +58,8 @@ class IndexingModel:
         self, patterns: NDArray[Any], *, axis: ProfileAxis | None = None, **options: Any
     ) -> NDArray[np.float32]:
         """Return joint probabilities ``(n, class)`` of profiles ``(n, 1, columns)``."""
+        from .powder_cell import index_profile, joint_probabilities  # numba takes its time
+
         network = self._model.predict(patterns, axis=axis, **options)
         if axis is None:
             return np.asarray(network, np.float32)
