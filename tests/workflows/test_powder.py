@@ -197,8 +197,9 @@ def test_the_verb_index(lines, tmp_path, capsys):
     np.savetxt(tmp_path / "iron.xy", np.column_stack([angle, counts]))
     report = tmp_path / "index.json"
     assert main(["index", str(tmp_path / "iron.xy"), "--json", str(report)]) == 0
-    told = capsys.readouterr().out
-    assert "cubic" in told
+    told = capsys.readouterr()
+    assert "cubic" in told.out
+    assert "Cu Kα (1.54184 Å) is assumed" in told.err
     stored = json.loads(report.read_text())
     assert stored["cells"][0]["family"] == "cubic"
     assert stored["wavelength"] == pytest.approx(1.54184)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from .shown import check_output, write_json
+from .shown import check_output, say, write_json
 from .verbs import EXIT_OK, opened
 
 MOST_SHOWN = 5
@@ -21,6 +21,8 @@ def index(options: argparse.Namespace) -> int:
     report = found.to_dict()
     if options.json is not None:
         write_json(options.json, report)
+    if found.is_assumed:
+        say(f"The wavelength is not given; Cu Kα ({found.axis.wavelength:g} Å) is assumed")
     print(f"{report['peaks']} peaks, the first {report['used']} of them indexed")
     if not report["cells"]:
         print("no cell explains them: low symmetry, a mixture, or too few lines")

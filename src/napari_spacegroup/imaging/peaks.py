@@ -7,7 +7,6 @@ measured on the curve itself, whatever its unit.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,19 +124,3 @@ def _is_own(
         is_second = (np.abs(apart - split) < 0.25 * split + 0.01) & (ratio > 1.3)
         found = np.asarray(found & ~(is_second & (split > 0.5 * width)).any(axis=1))
     return found
-
-
-def line_spread(position: float, wavelength: float, spread: float) -> float:
-    """Return what an error of an angle is in 1/d².
-
-    Parameters
-    ----------
-    position
-        2θ [degrees].
-    wavelength
-        [Å].
-    spread
-        Of 2θ [degrees].
-    """
-    angle = math.radians(position)
-    return 2 * math.sin(angle) / wavelength**2 * math.radians(spread)

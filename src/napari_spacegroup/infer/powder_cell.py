@@ -75,7 +75,7 @@ class CellEvidence:
     explained
         How many of the peaks lie on an allowed line.
     shift
-        Zero error that was taken off [degrees].
+        What was added to the angles to correct their zero [degrees].
     """
 
     cell: FoundCell
@@ -246,7 +246,7 @@ def _of_family(
     for _, cell, shift in found[:SHRUNK]:
         found += [weighed(small, shift) for small in smaller_cells(cell)]
     found.sort(key=lambda row: -row[0])
-    kept: dict[tuple[int, ...], CellEvidence] = {}
+    kept: set[tuple[int, ...]] = set()
     ranked: list[CellEvidence] = []
     table = absence_table(family)
     for best, cell, shift in found[:MOST_CELLS]:
@@ -261,7 +261,7 @@ def _of_family(
                 cell, table.groups[way], table.is_allowed[way], float(scores[way]),
                 int(explained[way]), shift,
             ))  # fmt: skip
-        kept[key] = ranked[-1]
+        kept.add(key)
     return ranked
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..patterns import PatternScan
 from ..patterns.images import grey
-from .layers import MAP_KEY, LayerFrame, scan_of, why_not_scan
+from .layers import MAP_KEY, SCAN_KEY, LayerFrame, scan_of, why_not_scan
 
 if TYPE_CHECKING:
     import napari.layers
@@ -88,6 +88,6 @@ def patterns_of_layer(layer: napari.layers.Layer) -> PatternScan:
     ScanError
         If it holds none; :func:`why_not_patterns` says the same in advance.
     """
-    if layer.ndim == 2 and "napari_spacegroup_scan" not in layer.metadata:
+    if layer.ndim == 2 and SCAN_KEY not in layer.metadata:
         return PatternScan.from_array(grey(np.asarray(layer.data)), name=layer.name)
     return scan_of(layer)

@@ -28,11 +28,14 @@ class IndexedProfile:
         Of the profile, its wavelength known.
     probabilities
         Of the space groups 1 to 230 by cells and by how often each is met, shape ``(230,)``.
+    is_assumed
+        Whether nobody said the wavelength, and copper's was taken.
     """
 
     index: PowderIndex
     axis: ProfileAxis
     probabilities: NDArray[np.float64]
+    is_assumed: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -42,6 +45,7 @@ class IndexedProfile:
             "used": self.index.used,
             "positions": self.index.peaks.positions.tolist(),
             "wavelength": self.axis.wavelength,
+            "is_wavelength_assumed": self.is_assumed,
             "cells": [
                 {"family": row.cell.family, "parameters": list(row.cell.parameters),
                  "volume": row.cell.volume, "space_groups": list(row.groups),
@@ -81,9 +85,11 @@ def index_scan(scan: ScanLike, pixel: tuple[int, int] = (0, 0)) -> IndexedProfil
     rows, columns = source.scan_shape
     if not (0 <= pixel[0] < rows and 0 <= pixel[1] < columns):
         raise ScanError(f"there is no pixel {pixel} in {source.name!r} of {rows} x {columns}")
-    if axis.kind == "two_theta" and axis.wavelength is None and axis.radiation != "neutron":
+    is_open = axis.kind == "two_theta" and axis.wavelength is None
+    is_assumed = is_open and axis.radiation != "neutron"
+    if is_assumed:
         axis = replace(axis, wavelength=COPPER)
     found = index_profile(axis, np.asarray(source.pattern(*pixel), np.float64).ravel())
     shares = space_group_shares()
     probabilities = joint_probabilities(found, range(1, 231), shares)
-    return IndexedProfile(found, axis, probabilities)
+    return IndexedProfile(found, axis, probabilities, is_assumed)
