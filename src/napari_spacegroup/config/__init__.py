@@ -27,6 +27,7 @@ from .train import (
     read_train_spec,
 )
 from .train_spots import SpotNetworkSpec, SpotTrainSpec
+from .unlabelled import UnlabelledSpec
 
 __all__ = [
     "BaseTrainSpec",
@@ -64,6 +65,7 @@ __all__ = [
     "SpotRangeSpec",
     "SpotTrainSpec",
     "TrainSpec",
+    "UnlabelledSpec",
     "condition_names",
     "ebsd_condition",
     "quantity",

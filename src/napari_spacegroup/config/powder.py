@@ -24,6 +24,9 @@ class ProfileNetworkSpec(Spec):
     stem: int = quantity(4, "point", "profilenet: stride of the first layer.", ge=1, le=32)
     layers: int = quantity(2, "1", "profilenet: transformer blocks.", ge=0, le=24)
     dropout: float = quantity(0.1, "1", "Share of features dropped.", ge=0, le=0.9)
+    width: int = quantity(
+        64, "channel", "lolla_resnet18: channels of the first stage, 64 in the paper.", ge=4, le=512
+    )
 
 
 class GridSpec(Spec):

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from ..errors import SpecError
 from .base import Device, Range, Spec, quantity, read_mapping
+from .unlabelled import UnlabelledSpec
 
 AppearanceEffect = Literal[
     "noise", "blur", "spectrum", "asymmetry", "excess_deficiency", "gain_field", "offset_field",
@@ -139,6 +140,9 @@ class BaseTrainSpec(Spec):
         None, description="Space groups that the network tells apart; null takes those present."
     )
     schedule: ScheduleSpec = Field(default_factory=ScheduleSpec, description="The schedule.")
+    unlabelled: UnlabelledSpec | None = Field(
+        None, description="Scans without labels to learn from too; null for none."
+    )
     validation_share: float = quantity(
         0.125, "1", "Share of the structures kept for validation.", gt=0, lt=0.9
     )

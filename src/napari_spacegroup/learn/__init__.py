@@ -5,6 +5,7 @@ from .masterset import MasterRecord, MasterSet, split_by_prototype
 from .metrics import coverage_risk, expected_calibration_error, fit_temperature
 from .supply import LabelledBatch, Supply, supply_of
 from .train import TrainDone, TrainEvent, TrainStep, Validation, train_events
+from .unlabelled import UnlabelledScan
 
 __all__ = [
     "LabelledBatch",
@@ -15,6 +16,7 @@ __all__ = [
     "TrainEvent",
     "TrainStep",
     "TrainingBatches",
+    "UnlabelledScan",
     "Validation",
     "condition_batch",
     "coverage_risk",

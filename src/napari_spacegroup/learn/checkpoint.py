@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -40,11 +41,14 @@ def save_checkpoint(
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
+    others: Mapping[str, nn.Module] | None = None,
 ) -> None:
-    """Write a checkpoint beside the old one, then replace it."""
+    """Write a checkpoint beside the old one, then replace it; ``others`` are kept by name."""
     tensors: dict[str, Tensor] = {"generator": generator.get_state()}
     tensors |= {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"average.{k}": v for k, v in average.state_dict().items()}
+    for name, other in (others or {}).items():
+        tensors |= {f"other.{name}.{k}": v for k, v in other.state_dict().items()}
     for index, entry in optimiser.state_dict()["state"].items():
         for key, value in entry.items():
             tensors[f"optimiser.{index}.{key}"] = torch.as_tensor(value)
@@ -64,8 +68,9 @@ def load_checkpoint(
     average: nn.Module,
     optimiser: torch.optim.Optimizer,
     generator: torch.Generator,
+    others: Mapping[str, nn.Module] | None = None,
 ) -> TrainState:
-    """Fill network, average, optimiser and generator from a checkpoint.
+    """Fill network, average, optimiser, generator and others from a checkpoint.
 
     Raises
     ------
@@ -78,6 +83,8 @@ def load_checkpoint(
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         network.load_state_dict(_part(tensors, "network."))
         average.load_state_dict(_part(tensors, "average."))
+        for name, other in (others or {}).items():
+            other.load_state_dict(_part(tensors, f"other.{name}."))
     except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(
             f"{path} is no checkpoint of this network ({error}); train without resume"

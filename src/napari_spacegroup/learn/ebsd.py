@@ -12,8 +12,10 @@ from torch.nn import functional
 
 from ..config import TrainSpec
 from ..imaging import InputContract
-from ..models import BandNet, SectorNet, build
+from ..models import BandNet, SectorNet, build, find_pattern_center
+from ..models.sectornet import TRUST_MIDDLE
 from .batches import Batch, TrainingBatches, as_if_indexed, condition_batch, sector_planes
+from .disturbances import disturbed_pictures
 from .masterset import MasterSet
 from .setup import appearance_of, geometry_range, network_options, split_masters
 from .supply import classes_of
@@ -118,6 +120,34 @@ class EbsdSupply:
                 )
                 logits.append(found.float().cpu())
         return torch.cat(logits), labels
+
+    def keep(self, network: nn.Module, inputs: Tensor, center: Tensor | None) -> Tensor:
+        """Return pictures; for a network that finds the orientation, folded and indexed ones.
+
+        The orientation search is not trained, so that once is enough; patterns that no
+        orientation explains are left out.
+        """
+        if not isinstance(network, SectorNet):
+            return inputs
+        found = find_pattern_center(network.indexer, inputs, center).center
+        parts = []
+        for part in inputs.split(64):
+            centers = found.to(part).expand(len(part), 3)
+            rotations, explained = network.indexer.index(part, centers)
+            parts.append(network.fold(part, centers, rotations)[explained > TRUST_MIDDLE])
+        return torch.cat(parts)
+
+    def read(self, network: nn.Module, kept: Tensor) -> Tensor:
+        """Return logits of pictures, or of folded ones."""
+        kept = kept.contiguous(memory_format=torch.channels_last)
+        if isinstance(network, SectorNet):
+            return network.read(kept)
+        logits: Tensor = network(kept)
+        return logits
+
+    def disturb(self, kept: Tensor) -> Tensor:
+        """Return pictures with more noise, uneven gain and a corner covered."""
+        return disturbed_pictures(kept, self.generator)
 
     def facts(self) -> dict[str, Any]:
         """Return how many structures were trained on, and which were held back."""

@@ -16,6 +16,7 @@ from ..models import build
 from ..simulate.diffractometer import ProfileRange, draw_profiles
 from ..simulate.lineset import LineSet
 from ..simulate.profile import DeviceLines
+from .disturbances import disturbed_profiles
 from .supply import classes_of
 
 VALIDATION, CALIBRATION = 1500, 6000
@@ -136,6 +137,20 @@ class PowderSupply:
                 logits.append(network(inputs).float().cpu())
         return torch.cat(logits), self._held[chosen]
 
+    def keep(self, network: nn.Module, inputs: Tensor, center: Tensor | None) -> Tensor:
+        """Return the profiles as they are."""
+        del network, center
+        return inputs
+
+    def read(self, network: nn.Module, kept: Tensor) -> Tensor:
+        """Return logits of profiles."""
+        logits: Tensor = network(kept)
+        return logits
+
+    def disturb(self, kept: Tensor) -> Tensor:
+        """Return profiles of another cell size, texture, noise and range."""
+        return disturbed_profiles(kept, self.contract, self.generator)
+
     def facts(self) -> dict[str, Any]:
         """Return how many crystals were trained on."""
         return {
@@ -189,7 +204,8 @@ def _split(lines: LineSet, spec: PowderTrainSpec) -> tuple[LineSet, LineSet]:
 def _options(spec: PowderTrainSpec) -> dict[str, Any]:
     network = spec.network
     if network.architecture != "profilenet":
-        return {"points": spec.grid.points, "dropout": network.dropout}
+        own = {"width": network.width} if network.architecture == "lolla_resnet18" else {}
+        return {"points": spec.grid.points, "dropout": network.dropout, **own}
     return {
         "points": spec.grid.points, "widths": list(network.widths), "stem": network.stem,
         "layers": network.layers, "dropout": network.dropout,

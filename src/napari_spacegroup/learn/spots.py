@@ -27,6 +27,9 @@ from .supply import classes_of
 CHUNK = 64
 """Patterns that are drawn and indexed at a time."""
 
+MISSED = 0.1
+"""Share of the features of patterns without labels that are forgotten."""
+
 
 @dataclass(frozen=True)
 class SpotBatch:
@@ -169,6 +172,21 @@ class SpotSupply:
                 both = [network.read(f) for f in features.unbind(dim=1)]
                 logits.append((0.5 * (both[0] + both[1])).float().cpu())
         return torch.cat(logits), self._validation.labels[chosen]
+
+    def keep(self, network: nn.Module, inputs: Tensor, center: Tensor | None) -> Tensor:
+        """Return the features of both settings, shape ``(n, 2, feature)``."""
+        del network, center
+        return torch.cat([fold(part).features for part in inputs.split(CHUNK)])
+
+    def read(self, network: nn.Module, kept: Tensor) -> Tensor:
+        """Return logits, the mean over both settings."""
+        assert isinstance(network, SpotNet)
+        return 0.5 * (network.read(kept[:, 0]) + network.read(kept[:, 1]))
+
+    def disturb(self, kept: Tensor) -> Tensor:
+        """Return features with some of them forgotten, as where spots were missed."""
+        draws = torch.rand(kept.shape, generator=self.generator, device=kept.device)
+        return torch.where(draws < MISSED, 0.0, kept)
 
     def facts(self) -> dict[str, Any]:
         """Return how many structures were trained on, and which were held back."""

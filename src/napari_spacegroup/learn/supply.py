@@ -88,6 +88,28 @@ class Supply(Protocol):
         """
         ...
 
+    def keep(self, network: nn.Module, inputs: Tensor, center: Tensor | None) -> Tensor:
+        """Return what is kept of patterns without labels, shape ``(m, …)``.
+
+        Parameters
+        ----------
+        network
+            As it is before the first step.
+        inputs
+            As the network's contract prepares them, shape ``(n, 1, rows, columns)``.
+        center
+            The pattern center that the file states, of the central square, shape ``(3,)``.
+        """
+        ...
+
+    def read(self, network: nn.Module, kept: Tensor) -> Tensor:
+        """Return logits ``(n, class)`` of what :meth:`keep` gave."""
+        ...
+
+    def disturb(self, kept: Tensor) -> Tensor:
+        """Return what :meth:`keep` gave as another measurement of it might look."""
+        ...
+
     def facts(self) -> dict[str, Any]:
         """Return what the card says of the structures, as JSON can hold it."""
         ...

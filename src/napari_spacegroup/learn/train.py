@@ -9,7 +9,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ from .masterset import MasterSet
 from .metrics import fit_temperature
 from .setup import start_from
 from .supply import supply_of
+from .unlabelled import UnlabelledScan, unlabelled_loss
 
 log = logging.getLogger(__name__)
 CHECKPOINT_NAME = "checkpoint.safetensors"
@@ -50,6 +51,8 @@ class TrainStep:
         On the randomised training patterns.
     seconds
         Time trained [s].
+    unlabelled_loss
+        Mean loss on patterns without labels [nat]; 0 where there are none.
     """
 
     step: int
@@ -58,6 +61,7 @@ class TrainStep:
     plane_loss: float
     accuracy: float
     seconds: float
+    unlabelled_loss: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -106,6 +110,7 @@ def train_events(
     cancel: CancelToken | None = None,
     masters: MasterSet | None = None,
     held: Any = None,
+    unlabelled: Sequence[UnlabelledScan] = (),
     report_every: int = 50,
 ) -> Iterator[TrainEvent]:
     """Train a network and save it as a model.
@@ -124,6 +129,8 @@ def train_events(
         Master patterns already in memory, instead of those that the spec names.
     held
         The same for other techniques; for powder a :class:`~..simulate.lineset.LineSet`.
+    unlabelled
+        What the scans hold that ``spec.unlabelled`` names.
     report_every
         Steps between two :class:`TrainStep` events.
 
@@ -135,16 +142,24 @@ def train_events(
     Raises
     ------
     ModelError
-        If a class has no structure, or the checkpoint belongs to another network.
+        If a class has no structure, the checkpoint belongs to another network, or no pattern
+        without a label can be used.
     """
-    session = _Session(spec, Path(out), masters if held is None else held, resume)
+    session = _Session(spec, Path(out), masters if held is None else held, unlabelled, resume)
     yield from session.run(cancel or CancelToken(), report_every)
 
 
 class _Session:
     """The parts of one training run."""
 
-    def __init__(self, spec: BaseTrainSpec, out: Path, held: Any, resume: bool) -> None:
+    def __init__(
+        self,
+        spec: BaseTrainSpec,
+        out: Path,
+        held: Any,
+        unlabelled: Sequence[UnlabelledScan],
+        resume: bool,
+    ) -> None:
         self.spec, self.out = spec, out
         out.mkdir(parents=True, exist_ok=True)
         device = spec.device
@@ -162,18 +177,24 @@ class _Session:
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), schedule.learning_rate, weight_decay=schedule.weight_decay
         )
+        self.unlabelled = None
+        if spec.unlabelled is not None and unlabelled:
+            self.unlabelled = unlabelled_loss(
+                spec.unlabelled, self.supply, self.network, unlabelled
+            )
         self.step, self.seconds = 0, 0.0
         checkpoint = out / CHECKPOINT_NAME
         if resume and checkpoint.exists():
             state = load_checkpoint(
-                checkpoint, self.network, self.average, self.optimiser, self.supply.generator
-            )
+                checkpoint, self.network, self.average, self.optimiser, self.supply.generator,
+                self._others,
+            )  # fmt: skip
             self.step, self.seconds = state.step, state.seconds
             log.info("resumed at step %d", self.step)
 
     def run(self, cancel: CancelToken, report_every: int) -> Iterator[TrainEvent]:
         schedule = self.spec.schedule
-        sums = np.zeros(3)
+        sums = np.zeros(4)
         count = 0
         last = time.monotonic()
         while self._share_done() < 1 and not cancel.is_cancelled:
@@ -183,9 +204,11 @@ class _Session:
             self.seconds += now - last
             last = now
             if self.step % report_every == 0:
-                loss, plane, accuracy = sums / count
-                yield TrainStep(self.step, schedule.steps, loss, plane, accuracy, self.seconds)
-                sums, count = np.zeros(3), 0
+                loss, plane, accuracy, other = sums / count
+                yield TrainStep(
+                    self.step, schedule.steps, loss, plane, accuracy, self.seconds, other
+                )
+                sums, count = np.zeros(4), 0
             if self.step % schedule.evaluate_every == 0:
                 self._checkpoint()
                 if self.supply.has_validation:
@@ -214,8 +237,9 @@ class _Session:
             loss = functional.cross_entropy(
                 logits.float(), batch.labels, label_smoothing=schedule.label_smoothing
             )
+            other = self._without_labels()
         self.optimiser.zero_grad(set_to_none=True)
-        total = loss + schedule.plane_weight * plane_loss
+        total = loss + schedule.plane_weight * plane_loss + other
         if not torch.isfinite(total):
             raise ModelError(
                 f"the loss is {total.item()} at step {self.step}; lower the learning rate "
@@ -227,7 +251,17 @@ class _Session:
         self.step += 1
         self._update_average()
         hits = (logits.argmax(-1) == batch.labels).float().mean()
-        return np.array([loss.item(), float(plane_loss.detach()), hits.item()])
+        return np.array(
+            [loss.item(), float(plane_loss.detach()), hits.item(), float(other.detach())]
+        )
+
+    def _without_labels(self) -> torch.Tensor:
+        """Return the weighted loss of patterns without labels, 0 where there are none."""
+        asked = self.spec.unlabelled
+        if self.unlabelled is None or asked is None:
+            return torch.zeros((), device=self.device)
+        count = max(2, round(asked.share * self.spec.schedule.batch_size))
+        return asked.weight * self.unlabelled(self.network, self.average, count)
 
     def _update_average(self) -> None:
         decay = min(AVERAGE_DECAY, (1 + self.step) / (10 + self.step))
@@ -250,8 +284,12 @@ class _Session:
         state = TrainState(self.step, self.seconds, self.spec.model_dump_json())
         save_checkpoint(
             self.out / CHECKPOINT_NAME, state, self.network, self.average, self.optimiser,
-            self.supply.generator,
+            self.supply.generator, self._others,
         )  # fmt: skip
+
+    @property
+    def _others(self) -> dict[str, nn.Module]:
+        return {} if self.unlabelled is None else self.unlabelled.parts
 
     def _finish(self) -> Model:
         temperature = 1.0

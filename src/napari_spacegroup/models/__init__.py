@@ -4,8 +4,8 @@ from .architectures import architecture_names, build
 from .bandnet import BandNet
 from .card import ModelCard
 from .model import Model, read_model
-from .papers import LollaResNet, ParkNet
-from .pattern_center import FoundCenter
+from .papers import LollaResNet, ParkNet, ProfileGenerator
+from .pattern_center import FoundCenter, find_pattern_center, square_centers
 from .profilenet import ProfileNet
 from .resnet import ResNet
 from .sectornet import SectorNet
@@ -21,6 +21,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "ParkNet",
+    "ProfileGenerator",
     "ProfileNet",
     "ResNet",
     "SectorNet",
@@ -29,10 +30,12 @@ __all__ = [
     "build",
     "check_model",
     "find_model",
+    "find_pattern_center",
     "index_cubic",
     "list_models",
     "load_model",
     "model_folders",
     "read_model",
     "show_model",
+    "square_centers",
 ]

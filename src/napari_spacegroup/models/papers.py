@@ -5,6 +5,8 @@ Both take profiles of any length and one channel, and know nothing of our grid.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -121,3 +123,42 @@ class _ChannelNorm(nn.LayerNorm):
 class _AsProfile(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs.reshape(inputs.shape[0], 1, -1)
+
+
+class ProfileGenerator(nn.Module):
+    """Draws profiles from random numbers: transposed convolutions, each four times as long.
+
+    Batch normalisation, leaky ReLU of slope 0.2 and a sigmoid at the end as in the paper; it
+    gives widths and kernels in a figure alone, so those are ours.
+
+    Parameters
+    ----------
+    points
+        Length of the profiles.
+    latent
+        Random numbers of each.
+    width
+        Channels before the last layer.
+
+    References
+    ----------
+    Lolla et al. (2022). J. Appl. Cryst. 55, 882-889, section 2.4.1.
+    """
+
+    def __init__(self, points: int, latent: int = 100, width: int = 16) -> None:
+        super().__init__()
+        self.points, self.latent = points, latent
+        doublings = max(1, math.ceil(math.log(points / 8, 4)))
+        channels = [width * 2 ** max(0, doublings - 1 - i) for i in range(doublings)]
+        layers: list[nn.Module] = [nn.ConvTranspose1d(latent, channels[0], 8)]
+        for before, after in zip(channels, [*channels[1:], 1], strict=True):
+            layers += [
+                nn.BatchNorm1d(before), nn.LeakyReLU(0.2),
+                nn.ConvTranspose1d(before, after, 8, 4, 2),
+            ]  # fmt: skip
+        self.layers = nn.Sequential(*layers, nn.Sigmoid())
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Return profiles from 0 to 1, shape ``(n, 1, 1, points)``, of noise ``(n, latent)``."""
+        drawn: Tensor = self.layers(noise[..., None])
+        return drawn[:, :, None, : self.points]

@@ -8,15 +8,25 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ..config import BaseTrainSpec, read_train_spec
-from ..errors import CancelledError
+from ..errors import CancelledError, ModelError
 from ..jobs import CancelToken, Done, Event, Executor, Failed, Log, Priority, Progress, Task
 from ..jobs.executor import Kind, as_executor
-from ..learn import TrainDone, TrainEvent, TrainStep, Validation, train_events
+from ..learn import (
+    TrainDone,
+    TrainEvent,
+    TrainStep,
+    UnlabelledScan,
+    Validation,
+    train_events,
+)
 from ..learn.train import CHECKPOINT_NAME
 from ..models import Model, load_model
+from ..patterns import PatternScan, read
 
 log = logging.getLogger(__name__)
 
@@ -121,11 +131,56 @@ def training_events(
     if not resume and checkpoint.exists():
         checkpoint.replace(checkpoint.with_stem("checkpoint.before"))
     _use_all_threads()
-    for event in train_events(spec, out, resume=resume, cancel=cancel, report_every=report_every):
+    unlabelled = unlabelled_scans(spec)
+    for event in train_events(
+        spec, out, resume=resume, cancel=cancel, unlabelled=unlabelled, report_every=report_every
+    ):
         if isinstance(event, TrainDone):
             yield Done(event.model if gives_model else None, is_cancelled=event.is_cancelled)
         else:
             yield event
+
+
+def unlabelled_scans(spec: BaseTrainSpec) -> list[UnlabelledScan]:
+    """Return what the scans hold that training takes along without labels.
+
+    Raises
+    ------
+    ScanError
+        If one can't be read.
+    ModelError
+        If one is of another technique.
+    """
+    asked = spec.unlabelled
+    if asked is None:
+        return []
+    found = []
+    for path in asked.scans:
+        scan = read(path, wavelength=asked.wavelength)
+        if scan.technique not in ("unknown", spec.technique):
+            raise ModelError(
+                f"{path} holds {scan.technique} patterns and the model is for {spec.technique}; "
+                "choose a scan of the same technique"
+            )
+        center = None if scan.geometry is None else scan.geometry.pattern_center
+        found.append(
+            UnlabelledScan(
+                _patterns(scan, asked.most),
+                scan.static_background,
+                scan.detect_mask() if scan.mask is None else scan.mask,
+                scan.axis,
+                None if center is None else center.reshape(-1, 3).mean(0),
+                str(path),
+            )
+        )
+    return found
+
+
+def _patterns(scan: PatternScan, most: int) -> NDArray[Any]:
+    """Return all patterns of a scan, or as many as asked for, spread over it."""
+    if scan.n_patterns > most or scan.present is not None:
+        return scan.sample(min(most, scan.n_patterns))
+    return np.concatenate([part for _, part in scan.batches(1024)])
 
 
 def _use_all_threads() -> None:
