@@ -136,10 +136,12 @@ def fitted(
     """
     tried: list[tuple[dict[str, float], np.ndarray]] = []
     trusts = (0.0, 0.25, 0.5, 0.75, 1.0) if network is not None else (0.0,)
-    for trust, temperature, unfound in itertools.product(
-        trusts, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0), (0.02, 0.05, 0.1, 0.2, 0.5)
-    ):
-        fit = {"trust": trust, "temperature": temperature, "unfound": unfound}
+    for trust, temperature, absences, unfound in itertools.product(
+        trusts, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+        (0.02, 0.05, 0.1, 0.2),
+    ):  # fmt: skip
+        fit = {"trust": trust, "temperature": temperature, "absences": absences,
+               "unfound": unfound}  # fmt: skip
         found = joined(indexes, network, fit)
         tried.append((fit, -np.log(found[np.arange(len(truth)), truth - 1] + 1e-12)))
     best = min(tried, key=lambda row: row[1].mean())[1]
@@ -168,6 +170,7 @@ def main() -> None:
     parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
     parser.add_argument("--structures", type=int, default=240)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--model", default="xrd-symmetry", help="for X-rays, by name or folder")
     parser.add_argument("--evidence", type=Path, help="keep what was found, to fit it otherwise")
     parser.add_argument("--reuse", type=Path, help="fit and score what --evidence kept")
     parser.add_argument("--out", type=Path, default=RESULTS / "powder_index.json")
@@ -178,20 +181,22 @@ def main() -> None:
     half = len(simulated) // 2
     title = "simulated: real structures, one of each prototype, standard"
     sets |= {"fit": simulated[:half], title: simulated[half:]}
-    models = {True: load_model("neutron-symmetry"), False: load_model("xrd-symmetry")}
+    models = {True: load_model("neutron-symmetry"), False: load_model(options.model)}
     indexes: dict[str, list[PowderIndex]] = {}
     network: dict[str, np.ndarray] = {}
     kept = np.load(options.reuse) if options.reuse is not None else None
     with ProcessPoolExecutor(options.workers) as pool:
         for name, rows in sets.items():
             if kept is not None:
+                ends = np.cumsum(kept[f"{name} cells"])[:-1]
                 indexes[name] = [
-                    replace(peaks_of(row), log_evidence=evidence)
-                    for row, evidence in zip(rows, kept[f"{name} evidence"], strict=True)
+                    replace(peaks_of(row), cell_evidence=evidence)
+                    for row, evidence in zip(
+                        rows, np.split(kept[f"{name} evidence"], ends), strict=True
+                    )
                 ]
-                network[name] = kept[f"{name} network"]
-                continue
-            indexes[name] = list(pool.map(index_of, rows))
+            else:
+                indexes[name] = list(pool.map(index_of, rows))
             model = models[name == "neutron profiles"]
             network[name] = np.stack(
                 [
@@ -212,8 +217,10 @@ def main() -> None:
     }
     print(fits)
     if options.evidence is not None:
-        every = {f"{name} evidence": np.stack([i.log_evidence for i in found])
+        every = {f"{name} evidence": np.concatenate([i.cell_evidence for i in found])
                  for name, found in indexes.items()}  # fmt: skip
+        every |= {f"{name} cells": np.array([len(i.cell_evidence) for i in found])
+                  for name, found in indexes.items()}  # fmt: skip
         every |= {f"{name} network": found for name, found in network.items()}
         np.savez(options.evidence, **every, **{f"{n} truth": t for n, t in truth.items()})
     stored: dict[str, Any] = {"seed": SEED, "made": provenance(), "fits": fits, "fitted_on": half}

@@ -14,6 +14,8 @@ from qtpy.QtCore import Qt
 from napari_spacegroup.crystal.library import library_phase
 from napari_spacegroup.jobs import Done, Failed, JobState, Progress
 from napari_spacegroup.learn import TrainStep, Validation
+from napari_spacegroup.patterns import PatternScan
+from napari_spacegroup.plugin.layers import navigation_layer
 from napari_spacegroup.plugin.session import session_of
 from napari_spacegroup.plugin.state import Choice
 from napari_spacegroup.plugin.train_dock import TrainDock
@@ -200,3 +202,29 @@ def test_what_the_state_refuses():
     state.network = "bandnet"
     assert not state.why_not_train
     assert "no unfinished" in state.why_not_resume
+
+
+def test_an_open_scan_is_learnt_from_without_labels(dock, executor, qtbot, tmp_path):
+    """The menu lists what is open; the choice reaches the spec and can be taken back."""
+    path = tmp_path / ("a-scan-with-a-very-long-name-that-no-button-holds" + ".h5")
+    scan = PatternScan.from_array(
+        np.random.default_rng(0).integers(0, 255, (2, 3, 8, 8)).astype(np.uint8), path=path
+    )
+    data, options, kind = navigation_layer(scan, np.ones((2, 3), np.float32))
+    assert kind == "image"
+    dock._viewer().add_image(data, **options)
+    dock._fill_scans()
+    actions = {action.text(): action for action in dock.scan_button.menu().actions()}
+    assert next(iter(actions)) == "None"
+    assert list(actions)[-1] == "Other file…"
+    actions[options["name"]].trigger()
+    assert dock.state.unlabelled == path
+    assert "…" in dock.scan_button.text()
+    dock.controller.add([library_phase("Ni"), library_phase("Fe")])
+    dock.train_button.click()
+    qtbot.waitUntil(lambda: dock.state.job.is_final, timeout=15_000)
+    (request,) = executor.tasks[0].arguments
+    assert request.spec.unlabelled.scans == (path,)
+    actions["None"].trigger()
+    assert dock.state.unlabelled is None
+    assert dock.scan_button.text() == "None"

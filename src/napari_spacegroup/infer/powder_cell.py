@@ -49,9 +49,10 @@ SHRUNK = 30
 
 MOST_LINES = 25
 MOST_CELLS = 40
-TRUST, TEMPERATURE = 0.25, 4.0
-"""Power of the network's likelihood, and what divides the log evidence of cells (neighbouring peaks
-err alike, impurities come in groups): fitted by ``benchmarks/powder_index.py`` on simulated
+TRUST, TEMPERATURE, ABSENCES = 0.25, 4.0, 4.0
+"""Power of the network's likelihood, what divides the log evidence of cells (neighbouring peaks
+err alike, impurities come in groups), and what divides that of absences: fitted by
+``benchmarks/powder_index.py`` on simulated
 profiles."""
 
 MONOCLINIC, UNFOUND = 0.5, 0.02
@@ -106,15 +107,38 @@ class PowderIndex:
         How many of the first ones were indexed.
     best
         Cells with extinction groups, the likeliest first, at most :data:`MOST_CELLS`.
-    log_evidence
-        Of each space group 1 to 230 [nat], over lines that lie anywhere; minus infinity where
-        no cell was found. Shape ``(230,)``.
+    cell_evidence
+        Of each cell with each space group 1 to 230 [nat], over lines that lie anywhere; minus
+        infinity where a group can't lie on a cell. Shape ``(cell, 230)``.
     """
 
     peaks: Peaks
     used: int
     best: tuple[CellEvidence, ...]
-    log_evidence: NDArray[np.float64]
+    cell_evidence: NDArray[np.float64]
+
+    @property
+    def log_evidence(self) -> NDArray[np.float64]:
+        """Return the evidence of each space group over all cells [nat], shape ``(230,)``."""
+        if not len(self.cell_evidence):
+            return np.full(230, -np.inf)
+        return np.asarray(np.logaddexp.reduce(self.cell_evidence, axis=0), np.float64)
+
+    def tempered(self, cells: float, absences: float) -> NDArray[np.float64]:
+        """Return the evidence of each space group on its best cell, weighed down.
+
+        Parameters
+        ----------
+        cells
+            Divides what speaks for a cell.
+        absences
+            Divides what speaks against a group, over the best one of the same cell.
+        """
+        if not len(self.cell_evidence):
+            return np.full(230, -np.inf)
+        best = self.cell_evidence.max(axis=1, keepdims=True)
+        lost = self.cell_evidence - best
+        return np.asarray((best / cells + lost / absences).max(axis=0), np.float64)
 
 
 def index_profile(
@@ -150,7 +174,7 @@ def index_profile(
                 continue
             ranked += _of_family(axis, peaks, used, family)
     ranked.sort(key=lambda found: -found.evidence)
-    return PowderIndex(peaks, used, tuple(ranked[:MOST_CELLS]), _by_group(ranked))
+    return PowderIndex(peaks, used, tuple(ranked[:MOST_CELLS]), _by_cell(ranked))
 
 
 def joint_probabilities(
@@ -160,6 +184,7 @@ def joint_probabilities(
     *,
     trust: float = TRUST,
     temperature: float = TEMPERATURE,
+    absences: float = ABSENCES,
     unfound: float = UNFOUND,
 ) -> NDArray[np.float64]:
     """Return what a network and the positions of the peaks say together.
@@ -174,9 +199,10 @@ def joint_probabilities(
         The network's, shape ``(class,)``.
     trust
         In the network: the power that its likelihood is taken to.
-    temperature
-        Divides the log evidence of cells where there are as many lines as are used at most, and
-        less where there are fewer, down to nothing: few lines are independent.
+    temperature, absences
+        Divide the log evidence of cells, and of what a group lacks on the same cell, where there
+        are as many lines as are used at most, and less where there are fewer, down to nothing:
+        few lines are independent.
     unfound
         How often a cell of higher symmetry is not found, over that of a triclinic one.
 
@@ -190,8 +216,8 @@ def joint_probabilities(
     network = np.log(np.maximum(probabilities, 1e-9)) - np.log(prior)
     network = trust * (network - network.max()) + np.log(prior)
     unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
-    divisor = max(1.0, temperature * index.used / MOST_LINES)
-    found = index.log_evidence[numbers - 1] / divisor
+    share = index.used / MOST_LINES
+    found = index.tempered(max(1.0, temperature * share), max(1.0, absences * share))[numbers - 1]
     total = network + np.logaddexp(unknown, found)
     joint = np.exp(total - total.max())
     return np.asarray(joint / joint.sum(), np.float64)
@@ -326,9 +352,11 @@ def _evidence(
     return score - TERM_COST * terms.shape[1], explained
 
 
-def _by_group(ranked: Sequence[CellEvidence]) -> NDArray[np.float64]:
-    found = np.full(230, -np.inf)
-    for row in ranked:
-        for group in row.groups:
-            found[group - 1] = np.logaddexp(found[group - 1], row.evidence)
-    return found
+def _by_cell(ranked: Sequence[CellEvidence]) -> NDArray[np.float64]:
+    """Return the evidence of each cell with each space group, summed over the ways it can lie."""
+    rows: dict[int, NDArray[np.float64]] = {}
+    for found in ranked:
+        row = rows.setdefault(id(found.cell), np.full(230, -np.inf))
+        places = np.array(found.groups) - 1
+        row[places] = np.logaddexp(row[places], found.evidence)
+    return np.stack(list(rows.values())) if rows else np.empty((0, 230))

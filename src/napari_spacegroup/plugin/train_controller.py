@@ -190,6 +190,7 @@ class TrainController(JobController):
                 "masters": [state.masters or self.out / "masters.npz"],
                 "name": state.name,
                 "network": {"architecture": state.network},
+                "unlabelled": None if state.unlabelled is None else {"scans": [state.unlabelled]},
                 "microscope": {"voltage": (max(5.0, state.voltage - 5), state.voltage + 5)},
                 "schedule": {
                     "steps": MANY_STEPS,

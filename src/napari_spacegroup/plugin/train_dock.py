@@ -35,6 +35,7 @@ from .controls import (
     scroll,
 )
 from .dock import Dock
+from .layers import scan_of, why_not_scan
 from .phase_picker import PhasePicker
 from .style import Colors, theme_colors
 from .train_plots import ConfusionChart, CurveChart
@@ -44,6 +45,10 @@ if TYPE_CHECKING:
     from napari.viewer import Viewer
 
 ROWS = 5
+OWN_SCAN = (
+    "A scan of your own to learn from without labels: what the model is sure of there must stay "
+    "its answer when the patterns are disturbed, so that it gets used to your detector"
+)
 STAGES = (("simulate", "Simulate"), ("train", "Train"), ("check", "Check"))
 
 
@@ -96,6 +101,9 @@ class TrainDock(Dock):
         self.masters_button = QPushButton("Choose file…")
         self.masters_button.clicked.connect(self._choose_masters)
         self.masters_label = ElidedLabel()
+        self.scan_button = QPushButton()
+        self.scan_button.setMenu(QMenu(self.scan_button))
+        self.scan_button.menu().aboutToShow.connect(self._fill_scans)
         self.voltage_box = _spin(5, 35, 1, " kV", "Beam energy of the microscope")
         self.voltage_box.valueChanged.connect(self._on_voltage)
         self.minutes_box = _spin(0.1, 10_000, 5, " min", "Training stops after so much time")
@@ -155,8 +163,9 @@ class TrainDock(Dock):
         self.method_label = add_row(grid, 0, "Simulation", self.method_box)
         add_row(grid, 1, "Voltage", self.voltage_box)
         add_row(grid, 2, "Network", self.network_box)
-        add_row(grid, 3, "Time", self.minutes_box)
-        add_row(grid, 4, "Name", self.name_edit)
+        add_row(grid, 3, "Own scan", self.scan_button)
+        add_row(grid, 4, "Time", self.minutes_box)
+        add_row(grid, 5, "Name", self.name_edit)
         column.addLayout(grid)
         run = QHBoxLayout()
         run.addWidget(self.train_button, 1)
@@ -173,8 +182,9 @@ class TrainDock(Dock):
 
     def _bind(self) -> None:
         events, bindings = self.state.events, self._bindings
-        for name in ("source", "masters", "method", "voltage", "network", "minutes", "name",
-                     "can_resume", "job", "stage", "message", "is_alert", "finished"):  # fmt: skip
+        for name in ("source", "masters", "unlabelled", "method", "voltage", "network",
+                     "minutes", "name", "can_resume", "job", "stage", "message", "is_alert",
+                     "finished"):  # fmt: skip
             bindings.connect(getattr(events, name), self._update)
         bindings.connect(events.phases, self._show_phases)
         bindings.connect(events.done, self._show_progress)
@@ -202,6 +212,11 @@ class TrainDock(Dock):
         explain(self.library_button, busy, "Phases that come along: metals, carbides, minerals")
         is_chosen = bool(self.phase_list.selectedItems())
         explain(self.remove_button, busy or ("" if is_chosen else "Choose phases in the list."))
+        own = OWN_SCAN if state.unlabelled is None else f"{state.unlabelled}\n\n{OWN_SCAN}"
+        explain(self.scan_button, busy, own)
+        self.scan_button.setText(
+            "None" if state.unlabelled is None else _short(state.unlabelled.name)
+        )
         self.voltage_box.setValue(state.voltage)
         self.minutes_box.setValue(state.minutes)
         if self.name_edit.text() != state.name:
@@ -298,11 +313,37 @@ class TrainDock(Dock):
         if path:
             self.state.masters = Path(path)
 
+    def _fill_scans(self) -> None:
+        """List the scans that are open, and a way to another file."""
+        menu = self.scan_button.menu()
+        menu.clear()
+        menu.addAction("None", lambda: self._take_scan(None))
+        viewer = self._viewer()
+        for layer in () if viewer is None else viewer.layers:
+            path = None if why_not_scan(layer) else scan_of(layer).path
+            if path is not None:
+                menu.addAction(layer.name, lambda path=path: self._take_scan(Path(path)))
+        menu.addAction("Other file…", self._choose_scan)
+
+    def _take_scan(self, path: Path | None) -> None:
+        self.state.unlabelled = path
+
+    def _choose_scan(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Scan without labels", "", "Scans (*)")
+        if path:
+            self._take_scan(Path(path))
+
     def _use(self) -> None:
         viewer = self._viewer()
         if viewer is not None:
             self.session.map_state.model = self.state.finished
             viewer.window.add_plugin_dock_widget("napari-spacegroup", "Space-group map")
+
+
+def _short(name: str, most: int = 22) -> str:
+    """Return a name that fits a button, its middle left out."""
+    half = (most - 1) // 2
+    return name if len(name) <= most else f"{name[:half]}…{name[-half:]}"
 
 
 def _symbol(number: int) -> str:

@@ -69,6 +69,8 @@ class TrainState(DockState):
         Crystals to tell apart.
     masters
         File of stored master patterns, or None.
+    unlabelled
+        File of a scan without labels to learn from too, or None.
     methods, method, voltage
         How master patterns are simulated, and at which beam energy [kV].
     networks, network
@@ -97,6 +99,7 @@ class TrainState(DockState):
     source: str = "phases"
     phases: tuple[Phase, ...] = ()
     masters: Path | None = None
+    unlabelled: Path | None = None
     methods: tuple[Choice, ...] = METHODS
     method: str = "kinematic"
     voltage: float = 20.0
