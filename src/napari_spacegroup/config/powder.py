@@ -62,10 +62,10 @@ class PowderTrainSpec(BaseTrainSpec):
     network: ProfileNetworkSpec = Field(
         default_factory=ProfileNetworkSpec, description="The network."
     )
-    conditions: Literal["training", "standard", "clean"] = Field(
+    conditions: Literal["training", "standard", "clean", "park"] = Field(
         "training",
-        description="Samples and diffractometers that are drawn: the wide range of training, or "
-        "a condition of evaluation.",
+        description="Samples and diffractometers that are drawn: the wide range of training, "
+        "a condition of evaluation, or those of Park et al. (2017).",
     )
 
     @model_validator(mode="after")

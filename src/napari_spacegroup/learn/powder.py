@@ -67,11 +67,7 @@ class PowderSupply:
         lines = LineSet.load(spec.lines) if held is None else held
         self.classes = classes_of(spec, lines.space_groups, "crystal")
         self.contract = contract_of(spec)
-        self.scope = (
-            ProfileRange.training(spec.radiation)
-            if spec.conditions == "training"
-            else ProfileRange.of(spec.conditions, spec.radiation)
-        )
+        self.scope = scope_of(spec)
         known = np.flatnonzero(np.isin(lines.space_groups, self.classes))
         if spec.validation:
             apart = LineSet.load(spec.validation)
@@ -167,6 +163,15 @@ class PowderSupply:
 def contract_of(spec: PowderTrainSpec) -> ProfileContract:
     """Return the input contract that a spec asks for."""
     return ProfileContract(radiation=spec.radiation, **spec.grid.model_dump())
+
+
+def scope_of(spec: PowderTrainSpec) -> ProfileRange:
+    """Return the samples and diffractometers that a spec asks for."""
+    if spec.conditions == "training":
+        return ProfileRange.training(spec.radiation)
+    if spec.conditions == "park":
+        return ProfileRange.park()
+    return ProfileRange.of(spec.conditions, spec.radiation)
 
 
 def coarse_members(classes: tuple[int, ...]) -> list[Tensor]:

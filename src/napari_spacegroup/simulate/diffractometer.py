@@ -69,6 +69,20 @@ class ProfileRange(BaseModel):
         )  # fmt: skip
 
     @classmethod
+    def park(cls) -> ProfileRange:
+        """Return the samples of Park et al. (2017), IUCrJ 4, 486-494, section 2.
+
+        Copper Kα with a graphite monochromator from 10 to 110 degrees, random peak shape and
+        polynomial background, Poisson noise; no texture, shift or second phase. The paper gives no
+        widths and counts, so those are ours.
+        """
+        return cls(
+            doublets=1.0, start=(10.0, 10.0), stop=(110.0, 110.0), zero_shift=0.0,
+            displacement=0.0, textured=0.0, stretch=0.0, impure=0.0, hump=0.0,
+            counts=(1e4, 1e4), background=(0.01, 0.3),
+        )  # fmt: skip
+
+    @classmethod
     def of(cls, condition: str, radiation: str) -> ProfileRange:
         """Return the range of a named evaluation condition; see ``docs/conventions.md``.
 
