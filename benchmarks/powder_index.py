@@ -10,7 +10,6 @@ are reported and nothing is fitted on them.
 from __future__ import annotations
 
 import argparse
-import gzip
 import itertools
 import json
 from concurrent.futures import ProcessPoolExecutor
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from powder import BATTERY, NEUTRON
+from powder import BATTERY, NEUTRON, NEW, new_prototypes
 
 from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.frequencies import space_group_shares
@@ -66,18 +65,8 @@ def measured_scans(shared: Path) -> dict[str, list[Row]]:
 
 def simulated_scans(shared: Path, count: int) -> list[Row]:
     """Return profiles of real structures, one of each prototype, condition standard."""
-    rng = np.random.default_rng(SEED)
-    with gzip.open(shared / "structures" / "structures.jsonl.gz", "rt", encoding="utf-8") as file:
-        rows = [json.loads(line) for line in file]
-    rows = [row for row in rows if not row["hyp"] and row["ordered"]
-            and row.get("sg_loose", row["sg"]) == row["sg"]]  # fmt: skip
-    seen: set[str] = set()
     lines, groups, records = [], [], []
-    for index in rng.permutation(len(rows)).tolist():
-        row = rows[index]
-        if row["proto"] in seen or len(lines) == count:
-            continue
-        seen.add(row["proto"])
+    for row in new_prototypes(shared, count):
         try:
             lines.append(lines_of_phase(Phase.from_record(row), float(SCREEN.edges()[-1])))
         except PhaseError:
@@ -179,15 +168,14 @@ def main() -> None:
     sets = measured_scans(options.shared)
     simulated = simulated_scans(options.shared, options.structures)
     half = len(simulated) // 2
-    title = "simulated: real structures, one of each prototype, standard"
-    sets |= {"fit": simulated[:half], title: simulated[half:]}
+    sets |= {"fit": simulated[:half], NEW: simulated[half:]}
     models = {True: load_model("neutron-symmetry"), False: load_model(options.model)}
     indexes: dict[str, list[PowderIndex]] = {}
     network: dict[str, np.ndarray] = {}
     kept = np.load(options.reuse) if options.reuse is not None else None
     with ProcessPoolExecutor(options.workers) as pool:
         for name, rows in sets.items():
-            if kept is not None:
+            if kept is not None and f"{name} evidence" in kept:
                 ends = np.cumsum(kept[f"{name} cells"])[:-1]
                 indexes[name] = [
                     replace(peaks_of(row), cell_evidence=evidence)
@@ -254,7 +242,7 @@ def main() -> None:
             for row, index in zip(rows, indexes[name], strict=True)
             if index.best and not name.startswith("simulated")
         }  # fmt: skip
-        if kept is not None:
+        if kept is not None and name in before["sets"]:
             cells = before["sets"][name]["cells"]
         stored["sets"][name] = {"ways": reports, "cells": cells}
     options.out.write_text(json.dumps(stored, indent=1, default=float) + "\n", encoding="utf-8")

@@ -24,5 +24,5 @@ def test_classify_weighs_as_was_fitted(repository):
     )
     assert stored["fits"]["both"] == {
         "trust": powder_cell.TRUST, "temperature": powder_cell.TEMPERATURE,
-        "unfound": powder_cell.UNFOUND,
+        "absences": powder_cell.ABSENCES, "unfound": powder_cell.UNFOUND,
     }  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from napari_spacegroup.config import SimulateSpec
+from napari_spacegroup.config import SimulateSpec, read_train_spec
 
 
 def blocks(path: Path, language: str) -> list[str]:
@@ -37,6 +37,18 @@ def test_yaml_of_the_docs_is_a_valid_spec(repository: Path, tmp_path: Path) -> N
     (tmp_path / "spec.yaml").write_text(text, encoding="utf-8")
     spec = SimulateSpec.from_yaml(tmp_path / "spec.yaml")
     assert len(spec.phases) == 2
+
+
+def test_specs_of_the_page_on_training_are_valid(repository: Path, tmp_path: Path) -> None:
+    masters, train, adapt = blocks(repository / "docs" / "train.md", "yaml")
+    (tmp_path / "masters.yaml").write_text(masters, encoding="utf-8")
+    assert SimulateSpec.from_yaml(tmp_path / "masters.yaml").output.kind == "master"
+    for name, text in (("train", train), ("adapt", adapt)):
+        (tmp_path / f"{name}.yaml").write_text(text, encoding="utf-8")
+        spec = read_train_spec(tmp_path / f"{name}.yaml")
+        assert spec.technique == "ebsd"
+        assert (spec.unlabelled is not None) == (name == "adapt")
+        assert spec.masters == (tmp_path / "masters.npz",)
 
 
 def test_links_lead_somewhere(repository: Path) -> None:

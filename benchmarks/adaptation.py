@@ -1,0 +1,142 @@
+"""What a scan without labels adds to the bundled EBSD model: before and after, both ways.
+
+    python benchmarks/adaptation.py --data ../shared/data/ebsd
+
+The bundled model is trained on for some steps with its own master patterns and, in one of two runs,
+with half of the patterns of a measured scan, without labels; the same steps without the scan say
+what is due to the steps. Reported on the other half, on the half that was seen, and on held-out
+simulated structures, which an adapted model may lose. Measured and simulated never share a row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measured import scans
+from numpy.typing import NDArray
+
+from napari_spacegroup.config import UnlabelledSpec, read_train_spec
+from napari_spacegroup.config.train import TrainSpec
+from napari_spacegroup.learn import (
+    MasterSet,
+    TrainDone,
+    UnlabelledScan,
+    condition_batch,
+    train_events,
+)
+from napari_spacegroup.models import Model, load_model
+from napari_spacegroup.patterns import PatternScan
+from napari_spacegroup.workflows import classify
+from napari_spacegroup.workflows.evaluate_ebsd import picture_contract
+from napari_spacegroup.workflows.provenance import provenance
+
+ROOT = Path(__file__).resolve().parents[1]
+RECIPE = ROOT / "recipes" / "ebsd-cubic"
+RESULTS = Path(__file__).parent / "results"
+SEED = 4
+PER_STRUCTURE = 6
+
+
+def measured_right(
+    model: Model, scan: PatternScan, truth: int, counted: NDArray[np.bool_]
+) -> tuple[float, float]:
+    """Return the share of right answers and the mean probability of the truth."""
+    result = classify(scan, model)
+    found = np.asarray(result.probabilities).reshape(-1, len(model.classes))[counted.ravel()]
+    place = model.classes.index(truth)
+    return float((found.argmax(1) == place).mean()), float(found[:, place].mean())
+
+
+def simulated_right(model: Model, masters: MasterSet) -> float:
+    """Return the share of right answers on structures that no training saw, standard."""
+    generator = torch.Generator().manual_seed(SEED)
+    indices = torch.arange(len(masters)).repeat_interleave(PER_STRUCTURE)
+    right = []
+    for part in indices.split(256):
+        batch = condition_batch(masters, part, "standard", picture_contract(model), generator)
+        found = model.probabilities(batch.inputs, batch.geometry.pattern_center).argmax(1)
+        truth = [model.classes.index(int(masters.space_groups[i])) for i in part]
+        right.append(found.numpy() == np.array(truth))
+    return float(np.concatenate(right).mean())
+
+
+def adapted(spec: TrainSpec, masters: MasterSet, scan: UnlabelledScan | None) -> Model:
+    """Return the bundled model after some more steps."""
+    with tempfile.TemporaryDirectory() as folder:
+        given = [] if scan is None else [scan]
+        *_, done = train_events(spec, folder, masters=masters, unlabelled=given)
+    assert isinstance(done, TrainDone)
+    return done.model
+
+
+def halves(scan: PatternScan) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return which pixels are seen and which are not: every second column, or all and all."""
+    every = np.ones(scan.scan_shape, bool)
+    if scan.scan_shape[1] < 10:
+        return every, every
+    seen = every & (np.arange(scan.scan_shape[1]) % 2 == 0)
+    return seen, ~seen
+
+
+def main() -> None:
+    """Adapt to each set, store, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/ebsd"))
+    parser.add_argument("--steps", type=int, default=150)
+    parser.add_argument("--rate", type=float, default=2e-4)
+    parser.add_argument("--sets", nargs="+", default=["ferrite, ci > 0.5", "Si"])
+    parser.add_argument("--out", type=Path, default=RESULTS / "adaptation.json")
+    options = parser.parse_args()
+    torch.set_num_threads(2)
+    recipe = read_train_spec(RECIPE / "train.yaml")
+    assert isinstance(recipe, TrainSpec)
+    schedule = recipe.schedule.replace(
+        steps=options.steps, seconds=None, learning_rate=options.rate, evaluate_every=10**6
+    )
+    recipe = recipe.replace(start="ebsd-cubic", schedule=schedule, seed=SEED)
+    masters = MasterSet.load(recipe.masters)
+    held = MasterSet.load([RECIPE / "sets" / "test.npz"])
+    held = held.subset(np.flatnonzero(np.isin(held.space_groups, recipe.classes)))
+    stored: dict[str, Any] = {"seed": SEED, "steps": options.steps, "rate": options.rate,
+                              "made": provenance(), "simulated": {}, "measured": {}}  # fmt: skip
+    models = {"bundled": load_model("ebsd-cubic"), "more steps": adapted(recipe, masters, None)}
+    every = scans(options.data)
+    for name in options.sets:
+        own = [row for row in every if row[0].startswith(name)]
+        parts = []
+        for _, _, scan, counted in own:
+            seen, _ = halves(scan)
+            pixels = np.flatnonzero(seen & (True if counted is None else counted))
+            patterns = np.concatenate([scan.pattern(*divmod(int(i), scan.scan_shape[1]))[None]
+                                       for i in pixels])  # fmt: skip
+            parts.append(UnlabelledScan(patterns, scan.static_background, scan.mask))
+        kind = UnlabelledSpec(scans=(options.data,), threshold=0.8)
+        spec = recipe.replace(unlabelled=kind)
+        with tempfile.TemporaryDirectory() as folder:
+            *_, done = train_events(spec, folder, masters=masters, unlabelled=parts)
+        assert isinstance(done, TrainDone)
+        models[f"adapted to {name}"] = done.model
+        stored["measured"][name] = {}
+        for title in ("bundled", "more steps", f"adapted to {name}"):
+            rows = {"seen": [], "unseen": []}  # type: ignore[var-annotated]
+            for _, truth, scan, counted in own:
+                for which, half in zip(rows, halves(scan), strict=True):
+                    chosen = half if counted is None else half & counted
+                    found = measured_right(models[title], scan, truth, chosen)
+                    rows[which].append((int(chosen.sum()), *found))
+            stored["measured"][name][title] = rows
+            print(name, title, rows, flush=True)
+    for title, model in models.items():
+        stored["simulated"][title] = simulated_right(model, held)
+        print("simulated", title, stored["simulated"][title], flush=True)
+    options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
