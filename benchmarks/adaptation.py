@@ -39,6 +39,8 @@ from napari_spacegroup.workflows.provenance import provenance
 ROOT = Path(__file__).resolve().parents[1]
 RECIPE = ROOT / "recipes" / "ebsd-cubic"
 RESULTS = Path(__file__).parent / "results"
+PAGE = ROOT / "docs" / "train.md"
+BEGIN, END = "<!-- adaptation: begin -->", "<!-- adaptation: end -->"
 SEED = 4
 PER_STRUCTURE = 6
 
@@ -84,6 +86,44 @@ def halves(scan: PatternScan) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     return seen, ~seen
 
 
+def table(stored: dict[str, Any]) -> list[str]:
+    """Return the table of docs/train.md."""
+    lines = [
+        f"{stored['steps']} steps at a learning rate of {stored['rate']:g}, seed {stored['seed']}, "
+        f"on {stored['made']['hardware']['processor']}. Measured patterns:",
+        "",
+        "| scan | model | right, patterns it saw | right, patterns it did not see | mean "
+        "probability of the truth |",
+        "|---|---|---|---|---|",
+    ]
+    for name, models in stored["measured"].items():
+        for title, rows in models.items():
+            cells = []
+            for which in ("seen", "unseen"):
+                count = sum(row[0] for row in rows[which])
+                right = round(sum(row[0] * row[1] for row in rows[which]))
+                cells.append(f"{right} of {count}")
+            every = [row for row in rows["unseen"] if row[0]]
+            mean = np.average([row[2] for row in every], weights=[row[0] for row in every])
+            lines.append(f"| {name} | {title} | {cells[0]} | {cells[1]} | {mean:.2f} |")
+    lines += [
+        "",
+        "Simulated patterns of structures that no training saw, condition standard, right: "
+        + ", ".join(f"{title} {share:.1%}" for title, share in stored["simulated"].items())
+        + ".",
+    ]
+    return lines
+
+
+def write_page(stored: dict[str, Any]) -> None:
+    """Put the table into docs/train.md."""
+    page = PAGE.read_text(encoding="utf-8")
+    before, rest = page.split(BEGIN)
+    after = rest.split(END)[1]
+    inner = "\n".join(table(stored))
+    PAGE.write_text(f"{before}{BEGIN}\n{inner}\n{END}{after}", encoding="utf-8")
+
+
 def main() -> None:
     """Adapt to each set, store, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
@@ -92,7 +132,11 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=2e-4)
     parser.add_argument("--sets", nargs="+", default=["ferrite, ci > 0.5", "Si"])
     parser.add_argument("--out", type=Path, default=RESULTS / "adaptation.json")
+    parser.add_argument("--page", action="store_true", help="write docs/train.md from the results")
     options = parser.parse_args()
+    if options.page:
+        write_page(json.loads(options.out.read_text(encoding="utf-8")))
+        return
     torch.set_num_threads(2)
     recipe = read_train_spec(RECIPE / "train.yaml")
     assert isinstance(recipe, TrainSpec)

@@ -12,8 +12,9 @@ def test_the_page_holds_what_is_stored(repository):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     page = (repository / "docs" / "powder.md").read_text(encoding="utf-8")
-    shown = page.split(module.BEGIN)[1].split(module.END)[0].strip()
-    assert shown == module.text().strip()
+    for name, lines in module.blocks().items():
+        _, shown, _ = module.parts(page, name)
+        assert shown.strip() == "\n".join(lines).strip(), name
 
 
 def test_classify_weighs_as_was_fitted(repository):
