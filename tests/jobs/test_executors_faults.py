@@ -207,3 +207,14 @@ def test_an_address_without_a_scheduler(monkeypatch):
     monkeypatch.setattr("napari_spacegroup.jobs.dask_executor.CONNECT_SECONDS", 0.5)
     with pytest.raises(SchedulerLostError, match="no dask scheduler at tcp://127"):
         _ = DaskExecutor("tcp://127.0.0.1:9").client
+
+
+def test_a_worker_that_starts_too_late_is_told_apart_from_certificates(monkeypatch):
+    def late(_self):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(DaskExecutor, "_start", late)
+    executor = DaskExecutor()
+    with pytest.raises(SchedulerLostError, match=r"did not start .* try again") as caught:
+        _ = executor.client
+    assert "certificates" not in str(caught.value)

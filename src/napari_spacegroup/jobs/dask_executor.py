@@ -240,7 +240,12 @@ class DaskExecutor:
                 return
             self._cluster = self._cluster or self._start()
             self._client = Client(self._cluster, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (TypeError, RuntimeError) as error:  # what dask raises about TLS
+        except (TypeError, RuntimeError) as error:  # what dask raises about TLS, or a late worker
+            if self.address is None and self._cluster is None and "start" in str(error):
+                raise SchedulerLostError(
+                    f"the worker process did not start ({error}); where other programs take all "
+                    "cores it may need longer than dask waits: try again, or run in this process"
+                ) from error
             raise SchedulerLostError(
                 f"can't connect to {self.address or 'the local worker'} as dask is configured "
                 f"({error}); name the certificates in distributed.comm.tls: docs/executors.md"
