@@ -69,7 +69,8 @@ def main() -> None:
     parser.add_argument("--held", type=Path, required=True)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--crystals", type=int, default=3000)
-    parser.add_argument("--note", default="", help="what the card should say of the training")
+    parser.add_argument("--how", default="Synthetic crystals alone, profiles drawn kinematically "
+                        "(recipes/powder).", help="what the card says of the training")  # fmt: skip
     options = parser.parse_args()
     model = from_run(options.run, options.spec)
     contract = model.card.input
@@ -93,15 +94,7 @@ def main() -> None:
             f"{max(len(members('extinction_group', n)) for n in level_names('extinction_group'))} "
             "groups) differ by strengths alone, not by which lines there are",
         ),
-        "training": model.card.training
-        | {
-            "how": " ".join(
-                [
-                    "Synthetic crystals alone (recipes/powder), profiles drawn kinematically.",
-                    options.note,
-                ]
-            ).strip()
-        },
+        "training": model.card.training | {"how": options.how},
         "metrics": metrics,
     }
     model.card = model.card.model_copy(update=update)
