@@ -103,6 +103,8 @@ def table(stored: dict[str, Any]) -> list[str]:
                 count = sum(row[0] for row in rows[which])
                 right = round(sum(row[0] * row[1] for row in rows[which]))
                 cells.append(f"{right} of {count}")
+            if rows["seen"] == rows["unseen"]:
+                cells[1] = "none left"
             every = [row for row in rows["unseen"] if row[0]]
             mean = np.average([row[2] for row in every], weights=[row[0] for row in every])
             lines.append(f"| {name} | {title} | {cells[0]} | {cells[1]} | {mean:.2f} |")

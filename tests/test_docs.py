@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -49,6 +50,16 @@ def test_specs_of_the_page_on_training_are_valid(repository: Path, tmp_path: Pat
         assert spec.technique == "ebsd"
         assert (spec.unlabelled is not None) == (name == "adapt")
         assert spec.masters == (tmp_path / "masters.npz",)
+
+
+def test_the_table_of_adaptation_is_what_is_stored(repository: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    import adaptation
+
+    page = (repository / "docs" / "train.md").read_text(encoding="utf-8")
+    shown = page.split(adaptation.BEGIN)[1].split(adaptation.END)[0].strip()
+    stored = json.loads((adaptation.RESULTS / "adaptation.json").read_text(encoding="utf-8"))
+    assert shown == "\n".join(adaptation.table(stored)).strip()
 
 
 def test_links_lead_somewhere(repository: Path) -> None:
