@@ -134,39 +134,13 @@ def few_labels() -> list[str]:
     return lines
 
 
-def papers() -> list[str]:
-    """Return the table of the papers' networks and ours, split at random."""
-    stored = json.loads((RESULTS / "powder_papers.json").read_text(encoding="utf-8"))
-    lines = [
-        f"Real structures split at random, each network the same time on one core of "
-        f"{stored['made']['hardware']['processor']}, seed {stored['seed']}; below it what its "
-        "paper reports.",
-        "",
-        "| network | profiles seen | tested | crystal system | Bravais lattice | "
-        "extinction group | space group | top 5 |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    keys = ("crystal_system", "bravais_lattice", "extinction_group", "space_group", "top_5")
-    for row in stored["rows"]:
-        shown = " | ".join(f"{row[key]:.1%}" for key in keys)
-        lines.append(
-            f"| {row['network']} ({row['seconds'] / 60:.0f} min) | {row['profiles']:,} | "
-            f"{row['tested']:,} | {shown} |"
-        )
-        theirs = stored["papers"].get(row["network"])
-        if theirs is not None:
-            shown = " | ".join(f"{theirs[key]:.2%}" if key in theirs else "" for key in keys)
-            lines.append(f"| its paper | | | {shown} |")
-    return lines
-
-
 def blocks() -> dict[str, list[str]]:
     """Return what stands between each pair of markers."""
     lines = [*positions(), "", "The networks alone:", ""]
     for name in ("xrd-symmetry", SYNTHETIC, "neutron-symmetry"):
         if (RESULTS / f"powder_{name}.json").is_file():
             lines += [*table(name), ""]
-    return {"results": [*lines, *supply()], "few labels": few_labels(), "papers": papers()}
+    return {"results": [*lines, *supply()], "few labels": few_labels()}
 
 
 def parts(page: str, name: str) -> tuple[str, str, str]:

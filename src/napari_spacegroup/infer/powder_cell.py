@@ -49,13 +49,12 @@ SHRUNK = 30
 
 MOST_LINES = 25
 MOST_CELLS = 40
-TRUST, TEMPERATURE, ABSENCES = 0.25, 4.0, 4.0
+TRUST, TEMPERATURE, ABSENCES = 0.5, 8.0, 1.5
 """Power of the network's likelihood, what divides the log evidence of cells (neighbouring peaks
 err alike, impurities come in groups), and what divides that of absences: fitted by
-``benchmarks/powder_index.py`` on simulated
-profiles."""
+``benchmarks/powder_index.py`` on simulated profiles."""
 
-MONOCLINIC, UNFOUND = 0.5, 0.02
+MONOCLINIC, UNFOUND = 0.5, 0.2
 """How often a monoclinic cell, and one of higher symmetry, is not found, over a triclinic one."""
 
 
