@@ -250,23 +250,30 @@ def right(
 
 
 def table(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the means over seeds and what each gave, for each way and share of labels."""
+    """Return the means over seeds and what each gave, for each way, share of labels and steps."""
     found = []
-    for fraction in sorted({run["fraction"] for run in runs}):
-        for method in (*METHODS, *GRAPHS):
-            own = [r for r in runs if r["fraction"] == fraction and r["method"] == method]
-            if not own:
-                continue
-            row: dict[str, Any] = {"fraction": fraction, "method": method, "seeds": len(own)}
-            for key in ("bravais_lattice", "space_group", "top_5"):
-                values = np.array([run[key] for run in own])
-                row[key] = {"mean": float(values.mean()), "each": values.tolist()}
-            paper = PAPER.get(f"{fraction:g}", {}).get(method)
-            row["paper"] = None if paper is None else {
-                "bravais_lattice": paper[0] / 100, "space_group": paper[1] / 100
-            }  # fmt: skip
-            found.append(row)
+    kinds = {(run["fraction"], run["method"], _steps(run)) for run in runs}
+    order = (*METHODS, *GRAPHS)
+    for fraction, method, steps in sorted(kinds, key=lambda k: (k[0], k[2], order.index(k[1]))):
+        own = [
+            r for r in runs if (r["fraction"], r["method"], _steps(r)) == (fraction, method, steps)
+        ]
+        row: dict[str, Any] = {"fraction": fraction, "method": method, "steps": steps,
+                               "seeds": len(own)}  # fmt: skip
+        for key in ("bravais_lattice", "space_group", "top_5"):
+            values = np.array([run[key] for run in own])
+            row[key] = {"mean": float(values.mean()), "each": values.tolist()}
+        paper = PAPER.get(f"{fraction:g}", {}).get(method)
+        row["paper"] = None if paper is None else {
+            "bravais_lattice": paper[0] / 100, "space_group": paper[1] / 100
+        }  # fmt: skip
+        found.append(row)
     return found
+
+
+def _steps(run: dict[str, Any]) -> int:
+    """Return the steps of training, 0 where nothing is trained."""
+    return 0 if run["method"] in GRAPHS else int(run["steps"])
 
 
 def main() -> None:

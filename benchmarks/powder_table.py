@@ -124,11 +124,12 @@ def few_labels() -> list[str]:
             spread = f" ({min(each):.1%}–{max(each):.1%})" if len(each) > 1 else ""
             cells.append(f"{row[key]['mean']:.1%}{spread}")
         paper = row["paper"]
+        steps = f", {row['steps']:,} steps" if row["steps"] else ""
         theirs = "" if paper is None else (
             f"{paper['bravais_lattice']:.0%}, {paper['space_group']:.0%}"
         )  # fmt: skip
         lines.append(
-            f"| {row['fraction']:.0%} | {ARMS[row['method']]} | {row['seeds']} | "
+            f"| {row['fraction']:.0%} | {ARMS[row['method']]}{steps} | {row['seeds']} | "
             f"{' | '.join(cells)} | {theirs} |"
         )
     return lines
