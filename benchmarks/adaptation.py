@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,11 +69,10 @@ def simulated_right(model: Model, masters: MasterSet) -> float:
     return float(np.concatenate(right).mean())
 
 
-def adapted(spec: TrainSpec, masters: MasterSet, scan: UnlabelledScan | None) -> Model:
+def adapted(spec: TrainSpec, masters: MasterSet, scans: Sequence[UnlabelledScan] = ()) -> Model:
     """Return the bundled model after some more steps."""
     with tempfile.TemporaryDirectory() as folder:
-        given = [] if scan is None else [scan]
-        *_, done = train_events(spec, folder, masters=masters, unlabelled=given)
+        *_, done = train_events(spec, folder, masters=masters, unlabelled=scans)
     assert isinstance(done, TrainDone)
     return done.model
 
@@ -151,7 +151,7 @@ def main() -> None:
     held = held.subset(np.flatnonzero(np.isin(held.space_groups, recipe.classes)))
     stored: dict[str, Any] = {"seed": SEED, "steps": options.steps, "rate": options.rate,
                               "made": provenance(), "simulated": {}, "measured": {}}  # fmt: skip
-    models = {"bundled": load_model("ebsd-cubic"), "more steps": adapted(recipe, masters, None)}
+    models = {"bundled": load_model("ebsd-cubic"), "more steps": adapted(recipe, masters)}
     every = scans(options.data)
     for name in options.sets:
         own = [row for row in every if row[0].startswith(name)]
@@ -163,11 +163,7 @@ def main() -> None:
                                        for i in pixels])  # fmt: skip
             parts.append(UnlabelledScan(patterns, scan.static_background, scan.mask))
         kind = UnlabelledSpec(scans=(options.data,), threshold=0.8)
-        spec = recipe.replace(unlabelled=kind)
-        with tempfile.TemporaryDirectory() as folder:
-            *_, done = train_events(spec, folder, masters=masters, unlabelled=parts)
-        assert isinstance(done, TrainDone)
-        models[f"adapted to {name}"] = done.model
+        models[f"adapted to {name}"] = adapted(recipe.replace(unlabelled=kind), masters, parts)
         stored["measured"][name] = {}
         for title in ("bundled", "more steps", f"adapted to {name}"):
             rows = {"seen": [], "unseen": []}  # type: ignore[var-annotated]
