@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional
 
 from napari_spacegroup.errors import ModelError
 from napari_spacegroup.models import LollaResNet, ParkNet, ProfileNet, build
@@ -65,3 +66,14 @@ def test_they_learn_one_batch_by_heart(name):
 def test_an_unknown_option_is_refused():
     with pytest.raises(ModelError, match="does not take these options"):
         build("profilenet", 4, depth=3)
+
+
+def test_channels_are_normalised_as_torch_does():
+    network = LollaResNet(5, width=8)
+    inputs = torch.randn(3, 8, 17)
+    with torch.no_grad():
+        network.stem_norm.weight.copy_(torch.randn(8))
+        network.stem_norm.bias.copy_(torch.randn(8))
+        norm = network.stem_norm
+        expected = functional.layer_norm(inputs.transpose(1, 2), (8,), norm.weight, norm.bias)
+        torch.testing.assert_close(norm(inputs), expected.transpose(1, 2))

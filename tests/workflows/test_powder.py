@@ -14,6 +14,7 @@ from napari_spacegroup.crystal import library_phase
 from napari_spacegroup.errors import ModelError, ResultError, ScanError
 from napari_spacegroup.infer import candidates, index_profile, joint_probabilities
 from napari_spacegroup.learn import TrainDone, TrainStep, Validation, train_events
+from napari_spacegroup.learn.powder import PowderSupply
 from napari_spacegroup.models import check_model, load_model
 from napari_spacegroup.patterns import from_profiles, read
 from napari_spacegroup.simulate.lines import lines_of_phase
@@ -80,6 +81,26 @@ def test_training_goes_on_from_a_checkpoint(toy, tmp_path, lines):
     again = list(train_events(spec, tmp_path / "part", held=lines, resume=True))[-1].model
     for key, value in whole.network.state_dict().items():
         torch.testing.assert_close(again.network.state_dict()[key], value, rtol=1e-3, atol=1e-4)
+
+
+def test_a_start_keeps_the_rows_of_classes_that_both_have(toy, lines, tmp_path):
+    folder, _, file = toy
+    spec = read_train_spec(file).replace(
+        start=str(folder), classes=(225, 229), schedule={"steps": 1, "learning_rate": 1e-9}
+    )
+    two = lines.subset(np.flatnonzero(lines.space_groups != 227))
+    model = list(train_events(spec, tmp_path, held=two))[-1].model
+    before = load_model(folder).network.head.weight
+    torch.testing.assert_close(model.network.head.weight, before[[0, 2]], atol=1e-6, rtol=0)
+
+
+def test_profiles_drawn_once_stay_as_they_are(toy, lines):
+    spec = read_train_spec(toy[2]).replace(redraw=False)
+    supply = PowderSupply(spec, torch.device("cpu"), held=lines)
+    drawn = torch.cat([supply.draw(32).inputs for _ in range(8)])
+    assert len(drawn.unique(dim=0)) <= len(lines)
+    fresh = PowderSupply(spec.replace(redraw=True), torch.device("cpu"), held=lines)
+    assert len(fresh.draw(64).inputs.unique(dim=0)) == 64
 
 
 def test_no_prototype_stands_on_both_sides(lines):

@@ -67,6 +67,11 @@ class PowderTrainSpec(BaseTrainSpec):
         description="Samples and diffractometers that are drawn: the wide range of training, "
         "a condition of evaluation, or those of Park et al. (2017).",
     )
+    redraw: bool = Field(
+        True,
+        description="Whether profiles are drawn anew each time; else each crystal's is drawn "
+        "once and kept, as the papers did.",
+    )
 
     @model_validator(mode="after")
     def _check_grid(self) -> PowderTrainSpec:

@@ -85,6 +85,7 @@ class PowderSupply:
         counts = np.bincount(training.space_groups, minlength=231)
         self._counts = {str(c): int(counts[c]) for c in self.classes}
         self._coarse = [t.to(device) for t in coarse_members(self.classes)]
+        self._drawn = None if spec.redraw else self._drawn_once()
 
     @property
     def has_validation(self) -> bool:
@@ -96,10 +97,12 @@ class PowderSupply:
         return build(self.architecture, len(self.classes), **self.options)
 
     def draw(self, count: int) -> ProfileBatch:
-        """Return a batch of ``count`` profiles; every crystal is drawn equally often."""
+        """Return a batch of ``count`` profiles; every crystal comes equally often."""
         chosen = torch.randint(
             len(self._labels), (count,), generator=self.generator, device=self.generator.device
         )
+        if self._drawn is not None:
+            return ProfileBatch(self._drawn[chosen].float(), self._labels[chosen])
         inputs = draw_profiles(self._training, chosen, self.scope, self.contract, self.generator)
         return ProfileBatch(inputs, self._labels[chosen])
 
@@ -155,6 +158,18 @@ class PowderSupply:
             "structures_per_class": self._counts,
             "held_out_crystals": len(self._held),
         }
+
+    def _drawn_once(self) -> Tensor:
+        """Return one profile of each crystal, in half precision, shape ``(n, 1, 1, points)``."""
+        device = self.generator.device
+        kept = torch.empty(
+            len(self._labels), 1, 1, self.contract.points, dtype=torch.half, device=device
+        )
+        for part in torch.arange(len(kept), device=device).split(128):
+            kept[part] = draw_profiles(
+                self._training, part, self.scope, self.contract, self.generator
+            ).half()
+        return kept
 
     def _indices(self, lines: LineSet) -> Tensor:
         return torch.as_tensor(np.searchsorted(self.classes, lines.space_groups))

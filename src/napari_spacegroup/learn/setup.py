@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from ..config import TrainSpec
 from ..errors import ModelError
@@ -15,11 +15,11 @@ from .masterset import MasterSet, split_by_prototype
 
 
 def start_from(name: str, network: nn.Module, classes: tuple[int, ...]) -> None:
-    """Copy the weights of a model; its class head only where the classes are the same."""
+    """Copy the weights of a model; of its last layer the rows of classes that both have."""
     model = load_model(name)
     weights = model.network.state_dict()
     if model.classes != classes:
-        weights = {k: v for k, v in weights.items() if not k.startswith("head.")}
+        weights = _for_classes(weights, network.state_dict(), model.classes, classes)
     first = "head.1.weight"
     if first in weights and isinstance(network, SectorNet) and network.bands is not None:
         # A model without band profiles starts one with them: its head is widened.
@@ -40,6 +40,32 @@ def start_from(name: str, network: nn.Module, classes: tuple[int, ...]) -> None:
             f"{name!r} is a {model.card.architecture}, with parts that this network lacks "
             f"({unexpected[0]}, ...); choose the same architecture"
         )
+
+
+def _for_classes(
+    weights: dict[str, Tensor],
+    own: dict[str, Tensor],
+    before: tuple[int, ...],
+    after: tuple[int, ...],
+) -> dict[str, Tensor]:
+    """Return weights whose last layer has a row for each of other classes, known or new."""
+    kept = [c for c in after if c in before]
+    source, target = [before.index(c) for c in kept], [after.index(c) for c in kept]
+    heads = [key for key in weights if key.startswith("head.")]
+    last = heads[-1].rsplit(".", 1)[0] if heads else ""
+    found = {}
+    for key, value in weights.items():
+        here = own.get(key)
+        if here is not None and key.rsplit(".", 1)[0] == last:
+            if here.shape[1:] != value.shape[1:]:
+                continue
+            rows = here.clone()
+            rows[target] = value[source]
+            value = rows
+        elif key in heads and (here is None or here.shape != value.shape):
+            continue
+        found[key] = value
+    return found
 
 
 def split_masters(masters: MasterSet, spec: TrainSpec) -> tuple[MasterSet, MasterSet]:

@@ -114,10 +114,15 @@ class _Residual(nn.Module):
 
 
 class _ChannelNorm(nn.LayerNorm):
-    """Layer normalisation over the channels of ``(n, channel, length)``."""
+    """Layer normalisation over the channels of ``(n, channel, length)``.
+
+    Written out: transposing to and fro costs a quarter of the time of a step on a CPU.
+    """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        return super().forward(inputs.transpose(1, 2)).transpose(1, 2)
+        apart = inputs - inputs.mean(1, keepdim=True)
+        spread = torch.rsqrt(apart.square().mean(1, keepdim=True) + self.eps)
+        return apart * spread * self.weight[:, None] + self.bias[:, None]
 
 
 class _AsProfile(nn.Module):
