@@ -25,7 +25,8 @@ from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.frequencies import space_group_shares
 from napari_spacegroup.errors import PhaseError
 from napari_spacegroup.imaging import ProfileAxis, ProfileContract
-from napari_spacegroup.infer.powder_cell import PowderIndex, index_profile, joint_probabilities
+from napari_spacegroup.infer.powder_cell import PowderIndex, index_profile
+from napari_spacegroup.infer.powder_joint import joint_probabilities
 from napari_spacegroup.models import load_model
 from napari_spacegroup.patterns import PatternScan, from_profiles, read
 from napari_spacegroup.simulate.diffractometer import ProfileRange, raw_profiles

@@ -30,7 +30,8 @@ from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.levels import aggregate
 from napari_spacegroup.errors import PhaseError
 from napari_spacegroup.imaging import ProfileAxis, ProfileContract, prepare_inputs
-from napari_spacegroup.infer.powder_cell import index_profile, joint_probabilities
+from napari_spacegroup.infer.powder_cell import index_profile
+from napari_spacegroup.infer.powder_joint import joint_probabilities
 from napari_spacegroup.learn import TrainDone, train_events
 from napari_spacegroup.learn.powder import contract_of, scope_of
 from napari_spacegroup.models import load_model

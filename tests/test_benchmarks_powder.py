@@ -18,12 +18,12 @@ def test_the_page_holds_what_is_stored(repository):
 
 
 def test_classify_weighs_as_was_fitted(repository):
-    from napari_spacegroup.infer import powder_cell
+    from napari_spacegroup.infer import powder_joint
 
     stored = json.loads(
         (repository / "benchmarks" / "results" / "powder_index.json").read_text(encoding="utf-8")
     )
     assert stored["fits"]["both"] == {
-        "trust": powder_cell.TRUST, "temperature": powder_cell.TEMPERATURE,
-        "absences": powder_cell.ABSENCES, "unfound": powder_cell.UNFOUND,
+        "trust": powder_joint.TRUST, "temperature": powder_joint.TEMPERATURE,
+        "absences": powder_joint.ABSENCES, "unfound": powder_joint.UNFOUND,
     }  # fmt: skip

@@ -13,14 +13,17 @@ from napari_spacegroup.crystal.cell_search import (
     index_box,
     index_table,
     index_terms,
+    monoclinic_cells,
     search_cells,
 )
 from napari_spacegroup.crystal.symmetry import standard_setting
+from napari_spacegroup.crystal.triclinic_kernels import reduce_cell
 
 CELLS = {
     "cubic": (8.1, 8.1, 8.1, 90, 90, 90), "hexagonal": (4.76, 4.76, 12.99, 90, 90, 120),
     "tetragonal": (4.59, 4.59, 2.96, 90, 90, 90), "orthorhombic": (10.2, 5.98, 4.76, 90, 90, 90),
     "monoclinic": (5.25, 8.9, 9.2, 90, 98.4, 90),
+    "triclinic": (5.31, 7.07, 8.46, 83.2, 95.6, 101.7),
 }  # fmt: skip
 
 
@@ -62,6 +65,58 @@ def test_a_cell_is_found_again(family):
     best = max(found, key=lambda one: (one.indexed, -one.volume))
     assert best.indexed == len(lines)
     assert best.volume == pytest.approx(volume, rel=2e-3)
+
+
+@pytest.mark.parametrize("family", ["monoclinic", "triclinic"])
+def test_low_cells_do_not_need_their_axes(family):
+    """No line h00, 0k0 or 00l is seen, as where they are weak."""
+    cell = CELLS[family]
+    table = index_table(family)
+    is_axis = (table.indices != 0).sum(axis=1) == 1
+    places = np.sort((table.terms @ terms_of(family, cell))[~is_axis])[:25]
+    lines = places * (1 + 5e-5 * np.random.default_rng(1).standard_normal(25))
+    tolerance = 6e-4 * lines
+    found = search_cells(lines, tolerance, family)
+    if family == "monoclinic":
+        for one in search_cells(lines, tolerance, "triclinic")[:50]:
+            found += monoclinic_cells(one)
+    volume = gemmi.UnitCell(*cell).volume
+    assert any(one.volume == pytest.approx(volume, rel=2e-3) for one in found)
+
+
+def test_a_twofold_axis_makes_a_cell_monoclinic():
+    """A face-centred monoclinic lattice, given by primitive vectors as a triclinic search does."""
+    cell = (9.84, 18.05, 5.28, 90, 104.7, 90)
+    unit = gemmi.UnitCell(*cell)
+    fractional = np.array(unit.frac.mat.tolist())
+    primitive = np.array([(0.5, 0.5, 0), (-0.5, 0.5, 0), (0, 0, 1)])  # direct vectors
+    reciprocal = np.linalg.inv(primitive).T @ fractional
+    metric = reciprocal @ reciprocal.T
+    terms = np.array([*np.diag(metric), 2 * metric[1, 2], 2 * metric[0, 2], 2 * metric[0, 1]])
+    found = monoclinic_cells(FoundCell("triclinic", terms, 25))
+    assert len(found) == 1
+    assert found[0].volume == pytest.approx(unit.volume)
+    assert found[0].parameters[1] == pytest.approx(18.05)
+    lines = np.unique(np.round(lines_of(cell, index_box("monoclinic", (3, 3))), 9))
+    own = index_table("monoclinic").terms @ found[0].terms
+    assert np.abs(own[:, None] - lines).min(axis=0).max() < 1e-6
+
+
+def test_a_reduced_cell_has_the_same_lines():
+    rng = np.random.default_rng(0)
+    box = index_box("triclinic", (9, 9))
+    for _ in range(20):
+        vectors = 0.3 * rng.normal(size=(3, 3)) + np.eye(3)
+        sheared = np.array([(1, 0, 0), (1, 1, 0), (1, -1, 1)]) @ vectors
+        metric = sheared @ sheared.T
+        terms = np.array([*np.diag(metric), 2 * metric[1, 2], 2 * metric[0, 2], 2 * metric[0, 1]])
+        before = np.sort(index_terms("triclinic", box) @ terms)[:10]
+        shorter = terms.copy()
+        reduce_cell(shorter)
+        np.testing.assert_allclose(
+            np.sort(index_terms("triclinic", box) @ shorter)[:10], before, rtol=1e-9
+        )
+        assert shorter[:3].sum() <= terms[:3].sum() + 1e-12
 
 
 def test_lines_that_no_cell_has_give_none():

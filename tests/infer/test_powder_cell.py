@@ -9,7 +9,8 @@ from napari_spacegroup.crystal import library_phase
 from napari_spacegroup.crystal.frequencies import space_group_shares
 from napari_spacegroup.crystal.levels import level_name
 from napari_spacegroup.imaging import ProfileAxis
-from napari_spacegroup.infer.powder_cell import index_profile, joint_probabilities
+from napari_spacegroup.infer.powder_cell import index_profile
+from napari_spacegroup.infer.powder_joint import joint_probabilities
 from napari_spacegroup.infer.powder_model import IndexingModel, with_positions
 from napari_spacegroup.simulate.lines import lines_of_phase
 

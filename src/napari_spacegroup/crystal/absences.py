@@ -20,7 +20,7 @@ from .symmetry import standard_setting
 
 _NUMBERS = {
     "cubic": range(195, 231), "hexagonal": range(143, 195), "tetragonal": range(75, 143),
-    "orthorhombic": range(16, 75), "monoclinic": range(3, 16),
+    "orthorhombic": range(16, 75), "monoclinic": range(3, 16), "triclinic": range(1, 3),
 }  # fmt: skip
 _AXES = {
     "orthorhombic": ("x,y,z", "y,z,x", "z,x,y", "y,x,-z", "z,y,-x", "x,z,-y"),

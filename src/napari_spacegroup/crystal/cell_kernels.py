@@ -1,7 +1,8 @@
 """Compiled loops of the search for cells: millions of small systems of equations.
 
 A cell is a few terms in which ``Q = 1 / d²`` is linear; ``kind`` counts
-:data:`~.cell_search.FAMILIES`: 0 cubic, 1 hexagonal, 2 tetragonal, 3 orthorhombic, 4 monoclinic.
+:data:`~.cell_search.FAMILIES`: 0 cubic, 1 hexagonal, 2 tetragonal, 3 orthorhombic, 4 monoclinic,
+5 triclinic. The search itself goes down to 3; the lower two have :mod:`.zone_kernels`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ def cell_volume(kind: int, p: NDArray[np.float64]) -> float:
         return 0.0
     if kind == 3:
         return float(1 / math.sqrt(p[0] * p[1] * p[2]))
+    if kind == 5:
+        rest = p[0] * p[1] * p[2] + 0.25 * p[3] * p[4] * p[5]
+        rest -= 0.25 * (p[0] * p[3] * p[3] + p[1] * p[4] * p[4] + p[2] * p[5] * p[5])
+        return float(1 / math.sqrt(rest)) if rest > 0 else 0.0
     rest = p[0] * p[2] - 0.25 * p[3] * p[3]
     return float(1 / math.sqrt(p[1] * rest)) if rest > 0 else 0.0
 
@@ -75,8 +80,6 @@ def _is_plausible(
             return False
     if kind == 3 and (p[0] < p[1] or p[1] < p[2]):
         return False
-    if kind == 4 and (p[0] < p[2] or abs(p[3]) > 1.01 * p[2]):
-        return False
     volume = cell_volume(kind, p)
     return bool(least < volume < largest)
 
@@ -114,18 +117,6 @@ def _fit(
 
 
 @_compiled
-def _is_usual(trials: NDArray[np.float64], chosen: NDArray[np.int64]) -> bool:
-    """Return whether one of four lines is 0k0, or three are h0l: most first lines are such."""
-    along, across = 0, 0
-    for s in range(4):
-        if trials[chosen[s], 0] == 0 and trials[chosen[s], 2] == 0:
-            along += 1
-        elif trials[chosen[s], 1] == 0:
-            across += 1
-    return along == 1 or (across == 3 and along == 0)
-
-
-@_compiled
 def search_trials(
     kind: int,
     lines: NDArray[np.float64],
@@ -156,7 +147,7 @@ def search_trials(
                 rest //= trials.shape[0]
                 for t in range(s):
                     is_new = is_new and chosen[s] != chosen[t]
-            if not is_new or (kind == 4 and not _is_usual(trials, chosen)):
+            if not is_new:
                 continue
             for s in range(size):
                 p[s] = lines[bases[base, s]]

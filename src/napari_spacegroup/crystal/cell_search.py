@@ -1,10 +1,11 @@
 """Search for the cell of a crystal from the positions of its powder lines.
 
 Positions are ``Q = 1 / d²``, linear in a few terms that stand for the cell: one for cubic lattices,
-two for hexagonal and tetragonal ones, three for orthorhombic, four for monoclinic. Some of the
-first lines are given all low indices in turn (as TREOR does; Werner, Eriksson & Westdahl (1985).
-J. Appl. Cryst. 18, 367-370), the terms follow from linear equations, and what indexes most of the
-lines is refined.
+two for hexagonal and tetragonal ones, three for orthorhombic, four for monoclinic, six for
+triclinic. Down to orthorhombic cells some of the first lines are given all low indices in turn (as
+TREOR does; Werner, Eriksson & Westdahl (1985). J. Appl. Cryst. 18, 367-370) and the terms follow
+from linear equations; monoclinic and triclinic ones are put together from zones
+(:mod:`.zone_kernels`). What indexes most of the lines is refined.
 """
 
 from __future__ import annotations
@@ -19,20 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .cell_kernels import cell_volume, refine_terms, search_trials
+from .triclinic_kernels import ROWS, search_triclinic
+from .zone_kernels import COSETS, PLANES, find_zones, search_monoclinic
 
-LatticeFamily = Literal["cubic", "hexagonal", "tetragonal", "orthorhombic", "monoclinic"]
+LatticeFamily = Literal[
+    "cubic", "hexagonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic"
+]
 FAMILIES: tuple[LatticeFamily, ...] = (
-    "cubic", "hexagonal", "tetragonal", "orthorhombic", "monoclinic",
+    "cubic", "hexagonal", "tetragonal", "orthorhombic", "monoclinic", "triclinic",
 )  # fmt: skip
 """Shapes of cells; hexagonal stands for trigonal crystals too, rhombohedral ones included."""
 
 _KIND = {family: index for index, family in enumerate(FAMILIES)}
 _REACH = {"cubic": (10, 10), "hexagonal": (8, 16), "tetragonal": (8, 14), "orthorhombic": (8, 12),
-          "monoclinic": (7, 9)}  # fmt: skip
+          "monoclinic": (7, 9), "triclinic": (6, 6)}  # fmt: skip
 _QUICK = {"cubic": (10, 10), "hexagonal": (5, 9), "tetragonal": (5, 9), "orthorhombic": (4, 5),
-          "monoclinic": (3, 4)}  # fmt: skip
-_TRIED = {"cubic": (5, 5), "hexagonal": (3, 6), "tetragonal": (3, 6), "orthorhombic": (2, 4),
-          "monoclinic": (4, 2)}  # fmt: skip
+          "triclinic": (4, 4)}  # fmt: skip
+_TRIED = {"cubic": (5, 5), "hexagonal": (3, 6), "tetragonal": (3, 6),
+          "orthorhombic": (2, 4)}  # fmt: skip
+ZONES = 120
+"""Zones that triclinic cells are put together from."""
+
 LONGEST = 45.0
 """Longest cell edge [Å]."""
 
@@ -62,6 +70,7 @@ def index_terms(family: LatticeFamily, indices: NDArray[np.integer]) -> NDArray[
         "tetragonal": (h * h + k * k, m * m),
         "orthorhombic": (h * h, k * k, m * m),
         "monoclinic": (h * h, k * k, m * m, h * m),
+        "triclinic": (h * h, k * k, m * m, k * m, h * m, h * k),
     }[family]
     return np.stack(rows, axis=1)
 
@@ -69,9 +78,12 @@ def index_terms(family: LatticeFamily, indices: NDArray[np.integer]) -> NDArray[
 def index_box(family: LatticeFamily, reach: tuple[int, int]) -> NDArray[np.int32]:
     """Return reflections up to a largest h and k, and a largest l, shape ``(n, 3)``."""
     most, along = reach
-    lowest = -along if family == "monoclinic" else 0
-    box = itertools.product(range(most + 1), range(most + 1), range(lowest, along + 1))
-    return np.array([hkl for hkl in box if any(hkl)], np.int32)
+    lowest = -along if family in ("monoclinic", "triclinic") else 0
+    second = -most if family == "triclinic" else 0
+    box = itertools.product(range(most + 1), range(second, most + 1), range(lowest, along + 1))
+    is_triclinic = family == "triclinic"
+    chosen = [hkl for hkl in box if (hkl > (0, 0, 0) if is_triclinic else any(hkl))]
+    return np.array(chosen, np.int32)
 
 
 @cache
@@ -109,6 +121,12 @@ class FoundCell:
     def parameters(self) -> tuple[float, float, float, float, float, float]:
         """Return a, b, c [Å] and the angles [degrees]; b is unique in monoclinic cells."""
         p = self.terms
+        if self.family == "triclinic":
+            metric = np.linalg.inv(_reciprocal_metric(p))
+            edges = np.sqrt(np.diag(metric))
+            cosines = metric / np.outer(edges, edges)
+            angles = [math.degrees(math.acos(cosines[i, j])) for i, j in ((1, 2), (0, 2), (0, 1))]
+            return (*edges.tolist(), *angles)
         if self.family == "cubic":
             return (p[0] ** -0.5,) * 3 + (90.0,) * 3
         if self.family == "hexagonal":
@@ -153,19 +171,34 @@ def search_cells(
     Returns
     -------
     cells
-        In no order that means much; near copies are left out.
+        Roughly the best first; near copies are left out.
     """
-    table, quick = index_table(family), index_table(family, _QUICK[family])
-    trials = _trials(family)
-    count = trials.shape[1]
+    table = index_table(family)
+    count = table.terms.shape[1]
     if len(lines) < max(count, 3):
         return []
-    bases = np.array(list(itertools.combinations(range(min(len(lines), first)), count)))
     checked = min(10, len(lines))
-    found = search_trials(
-        _KIND[family], lines, tolerance, bases, trials, quick.terms, largest, LONGEST**-2.0,
-        checked, math.ceil(share * checked), 6000,
-    )  # fmt: skip
+    needed = math.ceil(share * checked)
+    if family == "monoclinic":
+        found = search_monoclinic(
+            lines, tolerance, COSETS, PLANES, first + 4, 3 * first, checked, needed - 1,
+            largest, LONGEST**-2.0, most,
+        )  # fmt: skip
+        found[:, :4] = [_reduced(row[:4]) for row in found] or found[:, :4]
+    elif family == "triclinic":
+        zones = find_zones(lines, tolerance, first + 4, 3 * first, 4 * ZONES)[:ZONES]
+        quick = index_table(family, _QUICK[family])
+        found = search_triclinic(
+            lines, tolerance, zones, ROWS, quick.indices.astype(np.int64), 2 * first, checked,
+            needed, 0.6 * largest, most,
+        )  # fmt: skip
+    else:
+        quick = index_table(family, _QUICK[family])
+        bases = np.array(list(itertools.combinations(range(min(len(lines), first)), count)))
+        found = search_trials(
+            _KIND[family], lines, tolerance, bases, index_table(family, _TRIED[family]).terms,
+            quick.terms, largest, LONGEST**-2.0, checked, needed, 6000,
+        )  # fmt: skip
     cells: dict[tuple[int, ...], FoundCell] = {}
     for row in found[np.argsort(-found[:, -1], kind="stable")[:most]]:
         terms, indexed = refine_terms(_KIND[family], lines, tolerance, table.terms, row[:-1].copy())
@@ -175,16 +208,53 @@ def search_cells(
     return list(cells.values())
 
 
-@cache
-def _trials(family: LatticeFamily) -> NDArray[np.float64]:
-    """Return the terms of the indices that the first lines may have."""
-    tried = index_table(family, _TRIED[family])
-    if family != "monoclinic":
-        return tried.terms
-    # Long axes are mostly the unique one: its index may be high where the others are low.
-    h, k, m = np.abs(tried.indices).T
-    is_low = (h + m <= 2) | ((h + m == 3) & (k == 0))
-    return np.asarray(tried.terms[is_low])
+def monoclinic_cells(cell: FoundCell, obliquity: float = 0.6) -> list[FoundCell]:
+    """Return the monoclinic cells of a triclinic one that has twofold axes, nearly.
+
+    Parameters
+    ----------
+    cell
+        Triclinic.
+    obliquity
+        Largest angle between an axis and the normal of the planes across it [degrees].
+
+    References
+    ----------
+    Le Page, Y. (1982). J. Appl. Cryst. 15, 255-259.
+    """
+    reciprocal = _reciprocal_metric(cell.terms)
+    direct = np.linalg.inv(reciprocal)
+    low = np.array([v for v in itertools.product(range(-2, 3), repeat=3)
+                    if v > (0, 0, 0) and math.gcd(*v) == 1])  # fmt: skip
+    lengths = np.sqrt(np.einsum("ni,ij,nj->n", low, direct, low))
+    heights = np.sqrt(np.einsum("ni,ij,nj->n", low, reciprocal, low))
+    cosines = np.abs(low @ low.T) / np.outer(lengths, heights)
+    found = []
+    for axis in np.flatnonzero(cosines.max(axis=1) > math.cos(math.radians(obliquity))):
+        zone = low[low @ low[axis] == 0]
+        zone = zone[np.argsort(np.einsum("ni,ij,nj->n", zone, reciprocal, zone), kind="stable")]
+        second = next((v for v in zone[1:] if np.linalg.norm(np.cross(v, zone[0]))), None)
+        if second is None:
+            continue
+        basis = np.stack([zone[0], second])
+        inner = basis @ reciprocal @ basis.T
+        # Where the planes above the zone have their points, in its vectors: on them or halfway.
+        places = np.linalg.solve(inner, basis @ reciprocal).T
+        halves = np.round(2 * places)
+        if np.abs(2 * places - halves).max() > 0.2:
+            continue
+        a, c = np.where((halves % 2).any(axis=0), 0.5, 1.0)
+        terms = np.array([
+            inner[0, 0] * a**2, lengths[axis] ** -2, inner[1, 1] * c**2, 2 * inner[0, 1] * a * c
+        ])  # fmt: skip
+        found.append(FoundCell("monoclinic", _reduced(terms), cell.indexed))
+    return found
+
+
+def _reciprocal_metric(terms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the reciprocal metric of a triclinic cell, shape ``(3, 3)``."""
+    a, b, c, d, e, f = terms.tolist()
+    return np.array([[a, f / 2, e / 2], [f / 2, b, d / 2], [e / 2, d / 2, c]])
 
 
 def smaller_cells(cell: FoundCell) -> list[FoundCell]:
@@ -199,7 +269,7 @@ def smaller_cells(cell: FoundCell) -> list[FoundCell]:
         halves = ((4 * a, b, c, 2 * d), (a, 4 * b, c, d), (a, b, 4 * c, 2 * d),
                   (a + c + d, b, a + c - d, 2 * (c - a)))  # fmt: skip
         found = [_reduced(np.array(terms)) for terms in halves]
-    elif cell.family != "cubic":
+    elif cell.family not in ("cubic", "triclinic"):
         first = 0 if cell.family == "orthorhombic" else 1
         for place in range(first, len(p)):
             terms = p.copy()

@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
+from .profiles import K_ALPHA
+
 SIGNIFICANT = 5.0
 """Least bend of a peak, in deviations of the noise."""
 
@@ -87,6 +89,40 @@ def find_peaks(
     keep = _is_own(positions, heights, width, is_doublet=is_doublet)
     positions, heights = positions[keep][:most], heights[keep][:most]
     return Peaks(positions, heights / heights.max(), width)
+
+
+def peak_wavelengths(
+    positions: NDArray[np.floating], width: float, wavelength: float
+) -> NDArray[np.float64]:
+    """Return the wavelength that each peak belongs to.
+
+    A peak is found where the curve bends most. Kα1 and Kα2 that are not resolved bend most
+    between them, where the mean of the doublet stands; as they part, the bend moves to Kα1.
+
+    Parameters
+    ----------
+    positions
+        2θ [degrees], shape ``(n,)``.
+    width
+        Full width at half maximum of peaks [degrees].
+    wavelength
+        What the file says [Å]; where it is the mean of no known doublet, it is every peak's.
+
+    Returns
+    -------
+    wavelengths
+        Shape ``(n,)`` [Å].
+    """
+    found = np.full(len(positions), wavelength)
+    for first, second in K_ALPHA:
+        mean = (2 * first + second) / 3
+        if abs(wavelength - mean) > 2e-4 * mean:
+            continue
+        angle = np.tan(np.radians(np.asarray(positions, np.float64) / 2))
+        split = np.degrees(2 * angle * (second - first) / mean)
+        parted = np.clip((split / width - 0.3) / 0.6, 0, 1)
+        found += (first - wavelength) * parted**2 * (3 - 2 * parted)
+    return found
 
 
 def _shared_width(counts: NDArray[np.float64], step: float) -> float:

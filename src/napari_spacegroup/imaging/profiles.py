@@ -27,6 +27,13 @@ SMOOTH = 5
 """Points [grid] averaged before the background is looked for, so that noise does not set it."""
 
 
+K_ALPHA = (
+    (1.540598, 1.544426), (1.788996, 1.792835), (0.709317, 0.713607), (1.936041, 1.939973),
+    (2.289746, 2.293652), (0.559422, 0.563813),
+)  # fmt: skip
+"""Kα1 and Kα2 [Å] of Cu, Co, Mo, Fe, Cr (Hölzer et al. 1997; Mo, Ag: Bearden 1967) and Ag."""
+
+
 @dataclass(frozen=True, eq=False)
 class ProfileAxis:
     """What the columns of a profile stand for.

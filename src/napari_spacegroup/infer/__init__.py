@@ -51,7 +51,7 @@ _NAMES = {
     "holder_angles": "tilt",
     "holder_rotation": "tilt",
     "index_profile": "powder_cell",
-    "joint_probabilities": "powder_cell",
+    "joint_probabilities": "powder_joint",
     "load_map": "map_file",
     "measure_pattern": "measure",
     "pattern_status": "pixel_status",

@@ -23,39 +23,46 @@ from ..crystal.cell_search import (
     FoundCell,
     LatticeFamily,
     index_table,
+    monoclinic_cells,
     search_cells,
     smaller_cells,
 )
-from ..crystal.frequencies import space_group_shares
-from ..imaging.peaks import Peaks, find_peaks
+from ..imaging.peaks import Peaks, find_peaks, peak_wavelengths
 from ..imaging.profiles import ProfileAxis
+
+Candidates = list[tuple[FoundCell, float]]
 
 TERM_COST = 7.0
 """What a free term of the cell must win [nat]: about a thousand distinct values of each."""
 
-SHIFTS = (-0.1, -0.05, 0.0, 0.05, 0.1)
+SHIFTS = (-0.15, -0.1, -0.05, 0.0, 0.05, 0.1, 0.15)
 SHIFT_SPREAD = 0.08
 """Errors of the zero of an angle [degrees]: tried, and how large they are expected to be."""
 
-PRECISION = 0.13
-LEAST_SPREAD, MOST_SPREAD = 0.02, 0.06
+PRECISION = 0.08
+LEAST_SPREAD, MOST_SPREAD = 0.012, 0.06
 """Deviation of a peak's position: a share of its width, and its bounds [degrees]."""
 
-SURE = 25.0
-"""Evidence [nat] above which no monoclinic cell is looked for, the slowest search."""
+SURE = 50.0
+"""Evidence [nat] above which no cell of low symmetry is looked for."""
+
+LOW_SHIFTS = ((0.0,), (-0.06, 0.06))
+LOW_SURE = 30.0
+"""Errors of the zero [degrees] tried for cells of low symmetry, the second ones only where the
+first gave no evidence above so much [nat]."""
+
+LEAST_TOLERANCE = 0.02
+"""Least deviation of a peak in the search for cells of low symmetry [degrees]."""
 
 SHRUNK = 30
 """Best cells of a family whose halves are looked at too."""
 
+LOW: tuple[LatticeFamily, ...] = ("monoclinic", "triclinic")
+LOW_CELLS = 100
+"""Monoclinic and triclinic cells that are refined with the zero of the angle."""
+
 MOST_LINES = 25
 MOST_CELLS = 40
-TRUST, TEMPERATURE, ABSENCES = 0.5, 8.0, 1.5
-"""Power of the network's likelihood, what divides the log evidence of cells (neighbouring peaks
-err alike, impurities come in groups), and what divides that of absences: fitted by
-``benchmarks/powder_index.py`` on simulated profiles."""
-
-MONOCLINIC, UNFOUND = 0.5, 0.2
-"""How often a monoclinic cell, and one of higher symmetry, is not found, over a triclinic one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +162,7 @@ def index_profile(
     counts
         Intensity in any unit, shape ``(n,)``.
     families
-        Shapes of cells that are tried. Triclinic cells are not looked for.
+        Shapes of cells that are tried.
 
     Raises
     ------
@@ -163,63 +170,23 @@ def index_profile(
         If the axis holds angles and no wavelength is known.
     """
     values, heights = _even(axis, counts)
-    peaks = find_peaks(values, heights, most=MOST_LINES + 5, is_doublet=axis.kind == "two_theta")
+    is_doublet = axis.kind == "two_theta" and axis.radiation != "neutron"
+    peaks = find_peaks(values, heights, most=MOST_LINES + 5, is_doublet=is_doublet)
     used = min(len(peaks.positions), MOST_LINES)
     ranked: list[CellEvidence] = []
-    if used >= 3:
-        for family in families:
-            best = max((row.evidence for row in ranked), default=-math.inf)
-            if family == "monoclinic" and best > SURE:
-                continue
-            ranked += _of_family(axis, peaks, used, family)
+    high = [family for family in families if family not in LOW]
+    low = [family for family in families if family in LOW]
+    for family in high if used >= 3 else ():
+        ranked += _of_family(axis, peaks, used, family, _candidates(axis, peaks, used, family))
+    for shifts in LOW_SHIFTS if used >= 3 and low else ():
+        best = max((row.evidence for row in ranked), default=-math.inf)
+        if best > (SURE if shifts == LOW_SHIFTS[0] else LOW_SURE):
+            break
+        found = _low_candidates(axis, peaks, used, shifts)
+        for family in low:
+            ranked += _of_family(axis, peaks, used, family, found[family])
     ranked.sort(key=lambda found: -found.evidence)
     return PowderIndex(peaks, used, tuple(ranked[:MOST_CELLS]), _by_cell(ranked))
-
-
-def joint_probabilities(
-    index: PowderIndex,
-    classes: Sequence[int],
-    probabilities: NDArray[np.floating],
-    *,
-    trust: float = TRUST,
-    temperature: float = TEMPERATURE,
-    absences: float = ABSENCES,
-    unfound: float = UNFOUND,
-) -> NDArray[np.float64]:
-    """Return what a network and the positions of the peaks say together.
-
-    Parameters
-    ----------
-    index
-        Of the profile.
-    classes
-        Space groups.
-    probabilities
-        The network's, shape ``(class,)``.
-    trust
-        In the network: the power that its likelihood is taken to.
-    temperature, absences
-        Divide the log evidence of cells, and of what a group lacks on the same cell, where there
-        are as many lines as are used at most, and less where there are fewer, down to nothing:
-        few lines are independent.
-    unfound
-        How often a cell of higher symmetry is not found, over that of a triclinic one.
-
-    Returns
-    -------
-    joint
-        Shape ``(class,)``, sum 1. Where no cell explains the peaks, low symmetry is likelier.
-    """
-    numbers = np.asarray(classes)
-    prior = space_group_shares()[numbers - 1]
-    network = np.log(np.maximum(probabilities, 1e-9)) - np.log(prior)
-    network = trust * (network - network.max()) + np.log(prior)
-    unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
-    share = index.used / MOST_LINES
-    found = index.tempered(max(1.0, temperature * share), max(1.0, absences * share))[numbers - 1]
-    total = network + np.logaddexp(unknown, found)
-    joint = np.exp(total - total.max())
-    return np.asarray(joint / joint.sum(), np.float64)
 
 
 def _even(
@@ -243,13 +210,45 @@ def _places(
         spread = np.clip(PRECISION * peaks.width, 5e-4 * positions, 3e-3 * positions)
         return q**2, 2 * q * spread / (2 * math.pi), np.zeros(used)
     angles = np.radians(positions + shift)
-    slope = np.radians(2 * np.sin(angles) / axis.wavelength**2)
+    wavelengths = peak_wavelengths(positions, peaks.width, axis.wavelength)
+    slope = np.radians(2 * np.sin(angles) / wavelengths**2)
     error = float(np.clip(PRECISION * peaks.width, LEAST_SPREAD, MOST_SPREAD))
-    return 4 * np.sin(angles / 2) ** 2 / axis.wavelength**2, slope * error, slope
+    return 4 * np.sin(angles / 2) ** 2 / wavelengths**2, slope * error, slope
+
+
+def _candidates(axis: ProfileAxis, peaks: Peaks, used: int, family: LatticeFamily) -> Candidates:
+    """Return cells of a family with the zero that they were found with."""
+    found: Candidates = []
+    shifts = SHIFTS[1:-1] if family == "orthorhombic" else SHIFTS  # the slowest search
+    for shift in shifts if axis.kind == "two_theta" else (0.0,):
+        lines, spread, _ = _places(axis, peaks, used, shift)
+        found += [(cell, shift) for cell in search_cells(lines, 2.3 * spread, family)]
+    return found
+
+
+def _low_candidates(
+    axis: ProfileAxis, peaks: Peaks, used: int, shifts: Sequence[float]
+) -> dict[str, Candidates]:
+    """Return monoclinic and triclinic cells; triclinic ones with an axis are monoclinic too."""
+    found: dict[str, Candidates] = {family: [] for family in LOW}
+    is_angle = axis.kind == "two_theta"
+    for shift in shifts if is_angle else shifts[:1]:
+        lines, spread, slope = _places(axis, peaks, used, shift)
+        tolerance = 2.3 * np.maximum(spread, LEAST_TOLERANCE * slope)
+        for family in LOW:
+            cells = search_cells(lines, tolerance, family)[:LOW_CELLS]
+            found[family] += [(cell, shift) for cell in cells]
+        for cell, _ in found["triclinic"][-LOW_CELLS:]:
+            found["monoclinic"] += [(one, shift) for one in monoclinic_cells(cell)]
+    return found
 
 
 def _of_family(
-    axis: ProfileAxis, peaks: Peaks, used: int, family: LatticeFamily
+    axis: ProfileAxis,
+    peaks: Peaks,
+    used: int,
+    family: LatticeFamily,
+    candidates: Candidates,
 ) -> list[CellEvidence]:
     """Return the best cells of a family, each with each extinction group that can lie on it."""
     terms = index_table(family).terms
@@ -262,11 +261,8 @@ def _of_family(
         score, _ = _evidence(refined, everywhere, lines, spread, peaks.heights[:used])
         return float(score[0]), refined, own_shift
 
-    is_angle = axis.kind == "two_theta"
-    for shift in SHIFTS if is_angle and family != "monoclinic" else (0.0,):
-        lines, spread, _ = _places(axis, peaks, used, shift)
-        for cell in search_cells(lines, 2.3 * spread, family):
-            found.append(weighed(cell, shift))
+    for cell, shift in candidates:
+        found.append(weighed(cell, shift))
     found.sort(key=lambda row: -row[0])
     for _, cell, shift in found[:SHRUNK]:
         found += [weighed(small, shift) for small in smaller_cells(cell)]

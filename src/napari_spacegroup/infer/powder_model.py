@@ -58,7 +58,8 @@ class IndexingModel:
         self, patterns: NDArray[Any], *, axis: ProfileAxis | None = None, **options: Any
     ) -> NDArray[np.float32]:
         """Return joint probabilities ``(n, class)`` of profiles ``(n, 1, columns)``."""
-        from .powder_cell import index_profile, joint_probabilities  # numba takes its time
+        from .powder_cell import index_profile  # numba takes its time
+        from .powder_joint import joint_probabilities
 
         network = self._model.predict(patterns, axis=axis, **options)
         if axis is None:

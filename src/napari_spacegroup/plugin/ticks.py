@@ -33,7 +33,8 @@ def tick_rows(
     classes, network
         Space groups and the network's probabilities, shape ``(class,)``.
     """
-    from ..infer.powder_cell import index_profile, joint_probabilities
+    from ..infer.powder_cell import index_profile
+    from ..infer.powder_joint import joint_probabilities
 
     index = index_profile(axis, np.asarray(profile, np.float64).ravel())
     joint = joint_probabilities(index, classes, network)
@@ -45,7 +46,7 @@ def tick_rows(
         if found is None or any(found is other for other in shown) or len(rows) == ROWS:
             continue
         shown.append(found)
-        rows.append(_row(axis, found, group))
+        rows.append(_row(axis, found, group, index.peaks.width))
     return tuple(rows), joint
 
 
@@ -53,8 +54,9 @@ def _cell_of(index: PowderIndex, group: int) -> CellEvidence | None:
     return next((found for found in index.best if group in found.groups), None)
 
 
-def _row(axis: ProfileAxis, found: CellEvidence, group: int) -> TickRow:
+def _row(axis: ProfileAxis, found: CellEvidence, group: int, width: float) -> TickRow:
     from ..crystal.levels import level_name
+    from ..imaging.peaks import peak_wavelengths
     from ..infer import as_unicode, color
 
     values = np.asarray(axis.values, np.float64)
@@ -65,18 +67,24 @@ def _row(axis: ProfileAxis, found: CellEvidence, group: int) -> TickRow:
     elif axis.kind == "q" or axis.wavelength is None:
         where = q
     else:
+        # Once with the mean of a doublet, then with the line of it that the peak stands at.
         sine = np.clip(q * axis.wavelength / (4 * math.pi), 0, 1)
-        where = np.degrees(2 * np.arcsin(sine)) - found.shift
+        where = np.degrees(2 * np.arcsin(sine))
+        sine *= peak_wavelengths(where, width, axis.wavelength) / axis.wavelength
+        where = np.degrees(2 * np.arcsin(sine.clip(0, 1))) - found.shift
     order = np.argsort(values)
     where = where[(where >= values.min()) & (where <= values.max())]
     columns = np.interp(where, values[order], order.astype(float))
     symbol = as_unicode(level_name(group, "space_group"), group)
-    a, b, c, _, beta, _ = found.cell.parameters
+    a, b, c, *angles = found.cell.parameters
     edges = {"cubic": (a,), "hexagonal": (a, c), "tetragonal": (a, c)}.get(
         found.cell.family, (a, b, c)
     )
     cell = " ".join(f"{edge:.3f}" for edge in edges)
-    angle = f" β {beta:.1f}°" if found.cell.family == "monoclinic" else ""
+    shown = {"monoclinic": "β", "triclinic": "αβγ"}.get(found.cell.family, "")
+    angle = "".join(
+        f" {name} {value:.1f}°" for name, value in zip("αβγ", angles, strict=True) if name in shown
+    )
     name = f"{symbol} ({group}), {cell} Å{angle}"
     places = np.sort(columns + 0.5) / len(values)
     return TickRow(name, places, color("space_group", group))

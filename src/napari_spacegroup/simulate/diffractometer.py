@@ -14,17 +14,16 @@ from torch import Tensor
 
 from ..errors import SpecError
 from ..imaging import ProfileContract
-from ..imaging.profiles import scaled
+from ..imaging.profiles import K_ALPHA, scaled
 from .profile import DeviceLines, ProfileConditions, draw_lines, grid_angles
 
 Condition = Literal["clean", "standard", "hard"]
 Limits = tuple[float, float]
 
-DOUBLETS = (
-    (1.540598, 1.544426, 0.72), (1.788996, 1.792835, 0.08), (0.709317, 0.713607, 0.08),
-    (1.936041, 1.939973, 0.04), (2.289746, 2.293652, 0.03),
-)  # fmt: skip
-"""Kα1, Kα2 [Å] (Hölzer et al. 1997; Mo: Bearden 1967) and how often a tube has the anode."""
+DOUBLETS = tuple(
+    (*pair, share) for pair, share in zip(K_ALPHA, (0.72, 0.08, 0.08, 0.04, 0.03), strict=False)
+)
+"""Kα1, Kα2 [Å] and how often a tube has the anode."""
 
 GRAPHITE = 0.8
 """``cos² 2θ`` of a graphite monochromator for Cu Kα."""

@@ -12,7 +12,8 @@ from ..crystal.frequencies import space_group_shares
 from ..errors import ScanError
 from ..imaging.profiles import ProfileAxis
 from ..infer.map_start import COPPER
-from ..infer.powder_cell import PowderIndex, index_profile, joint_probabilities
+from ..infer.powder_cell import PowderIndex, index_profile
+from ..infer.powder_joint import joint_probabilities
 from .classify_scan import ScanLike, as_scan
 
 
