@@ -56,6 +56,13 @@ def test_the_cell_of_a_known_phase_is_found(name, zero):
     assert joint[phase.space_group - 1] > 2 * space_group_shares()[phase.space_group - 1]
 
 
+def test_weak_lines_of_another_phase_do_not_hide_the_cell():
+    counts = profile_of("TiO2-rutile") + 0.08 * profile_of("CaCO3-calcite", seed=1)
+    best = index_profile(AXIS, counts).best[0]
+    assert best.cell.volume == pytest.approx(library_phase("TiO2-rutile").volume, rel=5e-3)
+    assert 136 in {g for row in index_profile(AXIS, counts).best[:6] for g in row.groups}
+
+
 def test_q_and_d_say_the_same_as_angles():
     counts = profile_of("NaCl")
     q = AXIS.q()
@@ -122,3 +129,28 @@ def test_other_techniques_do_not():
 
     model = Kikuchi()
     assert with_positions(model, 1) is model
+
+
+@pytest.mark.parametrize(("mineral", "family", "expected"), [
+    ("EPIDOTE", "monoclinic", (8.89, 5.63, 10.15, 90, 115.4, 90)),
+    ("NAHCOLITE", "monoclinic", (3.48, 9.69, 7.48, 90, 93.4, 90)),
+    ("ANORTHITE", "triclinic", 1339.0 / 4),
+])  # fmt: skip
+def test_measured_minerals_have_their_cells(shared_data, mineral, family, expected):
+    """Cells as in the Handbook of Mineralogy.
+
+    The lines of anorthite that are strong have albite's C-centred lattice, a quarter of its own.
+    """
+    path = shared_data / "powder" / "rockjock_minerals" / "rockjock_minerals.npz"
+    with np.load(path) as content:
+        row = content["phase"].tolist().index(mineral)
+        counts, angles = content["intensity"][row], content["two_theta"]
+    found = index_profile(ProfileAxis(angles, "two_theta", 1.54184), counts)
+    best = found.best[0].cell
+    assert best.family == family
+    if family == "triclinic":
+        assert best.volume == pytest.approx(expected, rel=0.01)
+        return
+    edges = sorted(best.parameters[:3])
+    assert edges == pytest.approx(sorted(expected[:3]), rel=4e-3)
+    assert abs(best.parameters[4] - 90) == pytest.approx(abs(expected[4] - 90), abs=0.3)

@@ -54,6 +54,14 @@ first gave no evidence above so much [nat]."""
 LEAST_TOLERANCE = 0.02
 """Least deviation of a peak in the search for cells of low symmetry [degrees]."""
 
+STRAY = ((0.85, 0.03, 0.25, 0.03), (0.15, 0.08, 0.6, 0.12))
+"""Pure samples and such with a second phase: how many are such, how often a strong line is not of
+the crystal, how much oftener a weak one, and what weak means, over the highest line. The lines of
+an impurity come together."""
+
+STRONG = 0.1
+"""Height of a strong line; where few are, cells are looked for among strong lines alone too."""
+
 SHRUNK = 30
 """Best cells of a family whose halves are looked at too."""
 
@@ -223,6 +231,10 @@ def _candidates(axis: ProfileAxis, peaks: Peaks, used: int, family: LatticeFamil
     for shift in shifts if axis.kind == "two_theta" else (0.0,):
         lines, spread, _ = _places(axis, peaks, used, shift)
         found += [(cell, shift) for cell in search_cells(lines, 2.3 * spread, family)]
+        strong = peaks.heights[:used] > STRONG
+        if family != "orthorhombic" and 4 <= strong.sum() < 0.7 * used:
+            some = search_cells(lines[strong], 2.3 * spread[strong], family)
+            found += [(cell, shift) for cell in some]
     return found
 
 
@@ -340,9 +352,12 @@ def _evidence(
     apart = np.abs(places[None] - lines[:, None])
     best = np.where(merged[:, None], apart[None], np.inf).min(axis=2)
     count = np.maximum(merged.sum(axis=1), 1)[:, None]
-    stray = 0.03 + 0.25 * np.exp(-heights / 0.03)
     density = last / (count * spread * math.sqrt(2 * math.pi)) * np.exp(-0.5 * (best / spread) ** 2)
-    score = np.log((1 - stray) * density + stray).sum(axis=1)
+    score = np.full(len(merged), -np.inf)
+    for share, least, weak, scale in STRAY:
+        stray = least + weak * np.exp(-heights / scale)
+        own_score = np.log((1 - stray) * density + stray).sum(axis=1)
+        score = np.logaddexp(score, math.log(share) + own_score)
     explained = (best < 3 * spread).sum(axis=1)
     return score - TERM_COST * terms.shape[1], explained
 
