@@ -59,11 +59,13 @@ def multislice(atoms: Atoms, voltage: float, axes, parametrization: str) -> dict
     cell = Atoms(cell.get_chemical_symbols(), cell=np.diag(lengths), pbc=True,
                  scaled_positions=cell.get_scaled_positions() % 1)  # fmt: skip
     unit = StructureFactor(
-        cell, g_max=POTENTIAL_G, parametrization=parametrization, thermal_sigma=SIGMA, cutoff="hard",
-        centering="P",
+        cell, g_max=POTENTIAL_G, parametrization=parametrization, thermal_sigma=SIGMA,
+        cutoff="hard", centering="P",
     ).get_projected_potential(slice_thickness=SLICE, sampling=SAMPLING, lazy=False)  # fmt: skip
     repeats = [max(round(t / lengths[2]), 1) for t in THICKNESSES]
-    wave = abtem.PlaneWave(energy=voltage * 1e3, gpts=unit.gpts, extent=unit.extent).build(lazy=False)
+    wave = abtem.PlaneWave(energy=voltage * 1e3, gpts=unit.gpts, extent=unit.extent).build(
+        lazy=False
+    )
     found: dict = {}
     for repeat in range(1, repeats[-1] + 1):
         wave = wave.multislice(unit)
@@ -135,7 +137,8 @@ def add(stored, name, voltage, turn, thicknesses, programs) -> None:
     short.sort(key=lambda h: (-max(first[h]), h))
     hkl = short[:STRONGEST]
     stored["cases"].append({
-        "structure": name, "voltage": voltage, "b_iso": 8 * np.pi**2 * SIGMA**2, "turn": turn.round(10).tolist(),
+        "structure": name, "voltage": voltage, "b_iso": 8 * np.pi**2 * SIGMA**2,
+        "turn": turn.round(10).tolist(),
         "thicknesses": thicknesses, "hkl": hkl,
         "intensities": {p: [[round(v, 7) for v in row[h]] for h in hkl]
                         for p, row in programs.items()},

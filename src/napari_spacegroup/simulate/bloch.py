@@ -30,17 +30,20 @@ from .spots import REST_ENERGY, Spots, electron_wavelength
 if TYPE_CHECKING:
     from ..crystal.phase import Phase
 
-MAX_EXCITATION = 0.05
-"""Largest excitation error of a beam [1/Å] unless told. Silicon, magnesium oxide and gold with
-0.05 and with 0.1: ``benchmarks/bloch.py``."""
+BEAM_G_MAX = 2.5
+"""Longest vector of a beam [1/Å] unless told: intensities below 1.3 1/Å need those farther out,
+see the table of ``benchmarks/bloch.py`` in ``docs/sad_results.md``."""
 
-MAX_BEAMS = 400
+MAX_EXCITATION = 0.1
+"""Largest excitation error of a beam [1/Å] unless told; the same table."""
+
+MAX_BEAMS = 600
 """Most beams of one pattern; the work grows with their cube."""
 
 FORBIDDEN = 1e-6
 """Of the largest ``|F|``: below it a reflection is extinguished, but for rounding."""
 
-BLOCK_ELEMENTS = 2**24
+BLOCK_ELEMENTS = 2**22
 """Largest number of matrix elements that are solved at a time."""
 
 
@@ -105,14 +108,13 @@ class BlochBeams:
         """Return the spots at one of the thicknesses, without the direct beam."""
         shown = self.beam > 0
         owner = shown.nonzero()[:, 0]
-        return Spots(
-            owner, self.position[shown], self.excitation[shown], self.intensity[:, thickness][shown],
-            self.beam[shown], len(self.beam),
-        )  # fmt: skip
+        strength = self.intensity[:, thickness][shown]
+        place, error = self.position[shown], self.excitation[shown]
+        return Spots(owner, place, error, strength, self.beam[shown], len(self.beam))
 
 
 def crystal_potential(
-    phase: Phase, g_max: float = 1.3, *, scattering: str = "lobato"
+    phase: Phase, g_max: float = BEAM_G_MAX, *, scattering: str = "lobato"
 ) -> CrystalPotential:
     """Return the potential that the beams up to a resolution see.
 
@@ -134,7 +136,7 @@ def crystal_potential(
 
     References
     ----------
-    De Graef (2003), Introduction to Conventional Transmission Electron Microscopy, eq. 2.41.
+    De Graef (2003), Introduction to Conventional Transmission Electron Microscopy, ch. 2.
     """
     from .kinematic import structure_factors
 
@@ -190,8 +192,8 @@ def simulate_beams(
     thickness
         One, some (shape ``(t,)``, for all orientations), or shape ``(n, t)`` [Å].
     absorption
-        Imaginary over real part of the potential; 0.1 is a usual guess for light elements. With it
-        the intensities sum to less than 1.
+        Imaginary over real part of the potential, the same for all its coefficients: 0.05 to 0.1
+        is a usual guess. With it the intensities sum to less than 1.
     max_excitation
         Largest excitation error of a beam [1/Å].
     max_beams
@@ -206,24 +208,26 @@ def simulate_beams(
     Raises
     ------
     ValueError
-        If a thickness or the absorption is negative.
+        If a thickness or the absorption is negative, or there is no orientation.
 
     References
     ----------
-    De Graef (2003), ch. 5, eqs. 5.46 to 5.59; Metherell (1975) on the factor 1 + g_n/K.
+    De Graef (2003), Introduction to Conventional Transmission Electron Microscopy, ch. 5;
+    Metherell (1975), in Electron Microscopy in Materials Science II, on the factor 1 + g_n/K.
     """
     count, device = len(orientations), orientations.device
-    real = {"dtype": torch.float64, "device": device}
-    depth = torch.as_tensor(thickness, **real)
+    depth = torch.as_tensor(thickness, dtype=torch.float64, device=device)
     depth = depth.reshape(1, -1).expand(count, -1) if depth.ndim < 2 else depth
+    if not count:
+        raise ValueError("no orientation was given; simulate_beams needs at least one")
     if bool((depth < 0).any()) or absorption < 0:
         raise ValueError(
             f"thickness is {thickness} and absorption {absorption}; both must be 0 or more"
         )
-    volts = torch.as_tensor(voltage, **real).expand(count)
-    radius = 1 / electron_wavelength(volts).to(**real)
-    g = torch.as_tensor(potential.g, **real)
-    lab = torch.einsum("mi,nij->nmj", g, rotation_matrices(orientations.to(**real)))
+    volts = torch.as_tensor(voltage, dtype=torch.float64, device=device).expand(count)
+    radius = 1 / electron_wavelength(volts)
+    g = torch.as_tensor(potential.g, device=device)
+    lab = torch.einsum("mi,nij->nmj", g, rotation_matrices(orientations.double()))
     squared = (g**2).sum(-1)
     # The Ewald sphere has its center at +z: K² - (k + g)² = 2K g_z - g².
     error = squared / (2 * radius[:, None]) - lab[..., 2]
@@ -246,7 +250,7 @@ def simulate_beams(
     for part in torch.arange(count, device=device).split(max(BLOCK_ELEMENTS // places**2, 1)):
         indices = hkl[rows[part]]
         apart = indices[:, :, None] - indices[:, None, :] + half
-        # Where there are fewer beams the rest stays outside of the table's reach: no coupling.
+        # Where an orientation has fewer beams the rest has no weight, and so no coupling.
         both = is_beam[part][:, :, None] & is_beam[part][:, None, :]
         apart = torch.where(both[..., None], apart, half)
         coupling = table[apart[..., 0], apart[..., 1], apart[..., 2]]
@@ -254,8 +258,7 @@ def simulate_beams(
         coupling = coupling * (weight / (2 * radius[part, None, None]))
         diagonal = -error[part] * scale[part] ** 2
         blocks.append(_propagate(coupling, diagonal, depth[part], absorption))
-    intensity = torch.cat(blocks) if blocks else torch.zeros(0, depth.shape[1], places, **real)
-    intensity = torch.where(is_beam[:, None], intensity, 0.0)
+    intensity = torch.where(is_beam[:, None], torch.cat(blocks), 0.0)
     return BlochBeams(torch.where(is_beam, rows, -1), lab[..., :2], error, intensity)
 
 
