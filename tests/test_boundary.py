@@ -54,6 +54,8 @@ FORBIDDEN = {
     "simulate.reflections": WINDOW | READERS,
     "simulate.spots": WINDOW | READERS,
     "simulate.spot_images": WINDOW | READERS,
+    "simulate.bloch": WINDOW | READERS,
+    "simulate.thick_spots": WINDOW | READERS,
     "simulate.detector": WINDOW | READERS,
     "patterns": WINDOW,
     "infer": WINDOW,

@@ -90,3 +90,22 @@ def test_floors_of_the_docs_are_those_of_the_boundary_test(repository: Path) -> 
     assert drawn
     assert {room: boundary.FLOORS[room] for room in drawn} == drawn
     assert set(boundary.rooms()) - {"_version"} <= set(drawn)
+
+
+def test_yaml_of_the_page_on_spots_is_a_valid_spec(repository: Path, tmp_path: Path) -> None:
+    (text,) = blocks(repository / "docs" / "sad.md", "yaml")
+    (tmp_path / "thick.yaml").write_text(text, encoding="utf-8")
+    spec = SimulateSpec.from_yaml(tmp_path / "thick.yaml")
+    assert spec.output.intensities.kind == "bloch"
+
+
+def test_the_results_on_spots_are_what_is_stored(repository: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    import sad_report
+
+    page = (repository / "docs" / "sad_results.md").read_text(encoding="utf-8")
+    for name, section in (
+        ("bloch", sad_report.bloch_section),
+        ("photographs", sad_report.photograph_section),
+    ):
+        assert "\n".join(section(sad_report.load(name))) in page

@@ -13,14 +13,21 @@ import torch
 
 import napari_spacegroup as nsg
 from napari_spacegroup.cli import main
-from napari_spacegroup.config import HolderSpec, sad_condition
+from napari_spacegroup.config import (
+    BlochIntensities,
+    HolderSpec,
+    TwoBeamIntensities,
+    sad_condition,
+)
 from napari_spacegroup.crystal import library_phase
-from napari_spacegroup.errors import ModelError, ScanError
+from napari_spacegroup.errors import ModelError, ScanError, SpecError
 from napari_spacegroup.imaging import SpotContract
 from napari_spacegroup.models import Model, ModelCard, build
 from napari_spacegroup.patterns import virtual_image
+from napari_spacegroup.simulate.bloch import crystal_potential
 from napari_spacegroup.simulate.reflections import simulate_reflections
 from napari_spacegroup.simulate.spot_patterns import draw_patterns
+from napari_spacegroup.simulate.thick_spots import bloch_scatter, two_beam_scatter
 from napari_spacegroup.workflows import simulate
 from napari_spacegroup.workflows.combine_patterns import PatternEvidence, views_of
 
@@ -145,6 +152,57 @@ def test_simulate_writes_spot_patterns(tmp_path):
         assert set(content["space_groups"]) <= {152, 154}
     scan = nsg.read(tmp_path / "sad.npz", dataset="patterns")
     assert scan.n_patterns == 3
+
+
+@pytest.mark.parametrize("kind", ["two_beam", "bloch"])
+def test_simulate_writes_spot_patterns_of_thick_crystals(tmp_path, kind):
+    cif = Path(__file__).parents[1] / "data" / "cif" / "quartz_levien.cif"
+
+    def drawn(name, **intensities):
+        output = {"kind": "sad", "condition": "clean", "patterns_per_phase": 3}
+        spec = nsg.SimulateSpec.from_mapping(
+            {"phases": [cif], "output": output | {"intensities": intensities}, "seed": 2}
+        )
+        with np.load(simulate(spec, tmp_path / name)) as content:
+            stored = json.loads(str(content["spec"]))["intensities"]
+            return content["patterns"], stored
+
+    thin, said = drawn("thin.npz", kind=kind, thickness=[100, 101])
+    assert said["kind"] == kind
+    assert said["thickness"] == [100, 101]
+    thick, _ = drawn("thick.npz", kind=kind, thickness=[700, 701])
+    kinematic, _ = drawn("kinematic.npz", kind="kinematic")
+    assert thin.shape == thick.shape == kinematic.shape == (3, 256, 256)
+    assert np.isfinite(thick).all()
+    assert np.abs(thin - thick).max() > 0.1
+    again, _ = drawn("again.npz", kind=kind, thickness=[700, 701])
+    assert (again == thick).all()
+
+
+@pytest.mark.parametrize("thickness", [(0.0, 100.0), (300.0, 200.0)])
+def test_a_crystal_has_a_thickness(thickness):
+    for kind in (BlochIntensities, TwoBeamIntensities):
+        with pytest.raises(SpecError, match="thickness"):
+            kind.from_mapping({"thickness": thickness})
+
+
+def test_bloch_waves_draw_the_spots_of_two_beams_where_the_crystal_is_thin():
+    silicon = library_phase("Si")
+    reflections = simulate_reflections(silicon, 1.3)
+    asked = sad_condition("clean").replace(precession=(0.0, 0.0), zone_share=1.0)
+
+    def pictures(scatter):
+        generator = torch.Generator().manual_seed(5)
+        return draw_patterns([reflections] * 4, asked, generator, scatter=scatter)
+
+    def depths():
+        return torch.Generator().manual_seed(1)
+
+    thin = (12.0, 12.0)
+    few = pictures(two_beam_scatter(reflections, thin, depths()))
+    many = pictures(bloch_scatter(crystal_potential(silicon), thin, depths()))
+    both = torch.stack([few.flatten(), many.flatten()])
+    assert torch.corrcoef(both)[0, 1] > 0.99
 
 
 def test_patterns_from_one_side_are_one_view():

@@ -15,7 +15,15 @@ from .follow import FollowSpec
 from .master import DynamicalSpec, KinematicSpec, MasterSpec
 from .microscope import FaultSpec, SimulatedMicroscopeSpec
 from .powder import GridSpec, PowderTrainSpec, ProfileNetworkSpec
-from .simulate import EbsdOutput, MasterOutput, SadOutput, SimulateSpec
+from .simulate import (
+    BlochIntensities,
+    EbsdOutput,
+    KinematicIntensities,
+    MasterOutput,
+    SadOutput,
+    SimulateSpec,
+    TwoBeamIntensities,
+)
 from .spots import SpotRangeSpec, sad_condition
 from .train import (
     BaseTrainSpec,
@@ -31,6 +39,7 @@ from .unlabelled import UnlabelledSpec
 
 __all__ = [
     "BaseTrainSpec",
+    "BlochIntensities",
     "ClassifySpec",
     "CombineMethod",
     "CombineSpec",
@@ -48,6 +57,7 @@ __all__ = [
     "GridSpec",
     "HolderSpec",
     "IndexingSpec",
+    "KinematicIntensities",
     "KinematicSpec",
     "MasterOutput",
     "MasterSpec",
@@ -65,6 +75,7 @@ __all__ = [
     "SpotRangeSpec",
     "SpotTrainSpec",
     "TrainSpec",
+    "TwoBeamIntensities",
     "UnlabelledSpec",
     "condition_names",
     "ebsd_condition",

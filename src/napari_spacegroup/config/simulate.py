@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from .base import Device, Spec, quantity
+from .base import Device, Range, Spec, quantity
 from .conditions import ConditionName
 from .master import DynamicalSpec, MasterSpec
 
@@ -28,8 +28,57 @@ class EbsdOutput(Spec):
     )
 
 
+class KinematicIntensities(Spec):
+    """Spot intensities of very thin crystals, with the condition's random departure from them."""
+
+    kind: Literal["kinematic"] = Field("kinematic", description="Kinematic, ``|F|²``.")
+
+
+class TwoBeamIntensities(Spec):
+    """Spot intensities with each spot and the direct beam alone."""
+
+    kind: Literal["two_beam"] = Field("two_beam", description="Two beams at a time.")
+    thickness: Range = quantity((100.0, 800.0), "Å", "Of the crystal; uniform in between.")
+
+    @model_validator(mode="after")
+    def _check_thickness(self) -> Self:
+        _refuse_no_crystal(self.thickness)
+        return self
+
+
+class BlochIntensities(Spec):
+    """Spot intensities with all beams at once: spots that symmetry forbids can appear."""
+
+    kind: Literal["bloch"] = Field("bloch", description="Bloch waves, the beam not precessing.")
+    thickness: Range = quantity((100.0, 800.0), "Å", "Of the crystal; uniform in between.")
+    absorption: float = quantity(
+        0.0, "1", "Imaginary over real part of the potential; 0.05 to 0.1 is a usual guess.",
+        ge=0, le=1,
+    )  # fmt: skip
+    max_beams: int = quantity(
+        600, "1", "Most beams of one pattern, the nearest to the Ewald sphere; the time grows "
+        "with their cube.", ge=2, le=4000,
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _check_thickness(self) -> Self:
+        _refuse_no_crystal(self.thickness)
+        return self
+
+
+def _refuse_no_crystal(thickness: tuple[float, float]) -> None:
+    if thickness[0] <= 0:
+        raise ValueError(f"thickness is {thickness} Å; it must be above 0")
+
+
+SpotIntensities = Annotated[
+    KinematicIntensities | TwoBeamIntensities | BlochIntensities, Field(discriminator="kind")
+]
+"""How strong the spots of a pattern are."""
+
+
 class SadOutput(Spec):
-    """Write spot patterns, kinematic, with their labels."""
+    """Write spot patterns with their labels."""
 
     kind: Literal["sad"] = Field("sad", description="Spot patterns.")
     patterns_per_phase: int = quantity(100, "1", "Patterns of each phase.", ge=1, le=10**6)
@@ -40,6 +89,9 @@ class SadOutput(Spec):
         0.0, "1", "Share of patterns along a low zone axis of a cubic crystal; the others are at "
         "any orientation.", ge=0, le=1,
     )  # fmt: skip
+    intensities: SpotIntensities = Field(
+        default_factory=KinematicIntensities, description="How strong the spots are."
+    )
 
 
 class SimulateSpec(Spec):

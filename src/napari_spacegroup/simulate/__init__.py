@@ -11,6 +11,8 @@ from typing import Any
 
 _NAMES = {
     "Beam": "spots",
+    "BlochBeams": "bloch",
+    "CrystalPotential": "bloch",
     "CrystalRecord": "reflections",
     "DynamicalSpec": "spec",
     "KinematicSpec": "spec",
@@ -32,6 +34,7 @@ _NAMES = {
     "bunge_angles": "single",
     "bunge_quaternion": "single",
     "cache_folder": "cache",
+    "crystal_potential": "bloch",
     "correlation": "single",
     "draw_ebsd": "single",
     "find_orientation": "orient",
@@ -40,6 +43,7 @@ _NAMES = {
     "master_key": "cache",
     "master_spec": "spec",
     "read_master": "emsoft",
+    "simulate_beams": "bloch",
     "simulate_dynamical": "dynamical",
     "simulate_kinematic": "kinematic",
     "simulate_many": "many",
@@ -47,9 +51,9 @@ _NAMES = {
     "simulate_reflections": "reflections",
 }
 
-_MODULES = ("cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
+_MODULES = ("bloch", "cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
             "masters", "montecarlo", "orient", "projector", "reflections", "single", "spec",
-            "spot_images", "spots")  # fmt: skip
+            "spot_images", "spots", "thick_spots")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 
 import torch
@@ -17,7 +17,10 @@ from ..config import SpotRangeSpec
 from .projector import random_quaternions
 from .reflections import Reflections
 from .spot_images import SpotAppearance, SpotCamera, draw_spots
-from .spots import Beam, ReflectionBatch, excite
+from .spots import Beam, ReflectionBatch, Spots, excite
+
+Scatter = Callable[[Tensor, Beam], Spots]
+"""Orientations, shape ``(n, 4)``, and one row of a beam for each give spots."""
 
 AXES = 16
 """Zone axes that ``zone_share`` draws from, the lowest ones."""
@@ -29,6 +32,7 @@ def draw_patterns(
     generator: torch.Generator,
     *,
     orientations: Tensor | None = None,
+    scatter: Scatter | None = None,
 ) -> Tensor:
     """Return pictures of spot patterns, one of each crystal.
 
@@ -43,6 +47,9 @@ def draw_patterns(
     orientations
         Instead of random ones: quaternions that turn the frame of the picture into the crystal
         frame, shape ``(n, 4)``.
+    scatter
+        Instead of kinematic intensities: what :mod:`.thick_spots` returns. ``asked.dynamical`` is
+        not looked at then.
 
     Returns
     -------
@@ -65,7 +72,11 @@ def draw_patterns(
             orientations = torch.where(share(asked.zone_share)[:, None], along, orientations)
     relrod = uniform(asked.relrod)
     beam = Beam(uniform(asked.voltage), relrod, uniform(asked.precession), 2.5 * relrod, "gaussian")
-    spots = excite(ReflectionBatch.of(crystals, device=device), orientations.to(device), beam)
+    orientations = orientations.to(device)
+    if scatter is None:
+        spots = excite(ReflectionBatch.of(crystals, device=device), orientations, beam)
+    else:
+        spots = scatter(orientations, beam)
     rows, columns = asked.pattern_shape
     shift = asked.off_center * (2 * torch.rand(count, 2, generator=generator, device=device) - 1)
     camera = SpotCamera(
@@ -80,7 +91,7 @@ def draw_patterns(
         camera.ellipticity, camera.ellipse_angle, camera.barrel,
     )  # fmt: skip
     strength = spots.intensity
-    if asked.dynamical > 0 and len(strength):
+    if scatter is None and asked.dynamical > 0 and len(strength):
         amount = asked.dynamical * torch.rand(count, generator=generator, device=device)
         amount = amount[spots.pattern]
         top = torch.zeros(count, device=device).scatter_reduce_(0, spots.pattern, strength, "amax")

@@ -121,7 +121,8 @@ class Spots:
     position
         x and y of the reciprocal vector, shape ``(m, 2)`` [1/Å].
     excitation
-        Excitation error, positive inside the sphere, shape ``(m,)`` [1/Å].
+        Excitation error, shape ``(m,)`` [1/Å]: positive outside the sphere, as diffsims has it and
+        opposite to textbooks.
     intensity
         Shape ``(m,)``: ``|F|²`` [Å²] times the shape factor; for ``two_beam`` the share of the
         beam.

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..config import SimulateSpec, sad_condition
-from ..config.simulate import EbsdOutput, SadOutput
+from ..config.simulate import (
+    BlochIntensities,
+    EbsdOutput,
+    KinematicIntensities,
+    SadOutput,
+    TwoBeamIntensities,
+)
 from ..crystal.phase import Phase
 from ..errors import CancelledError, PhaseError, SpecError
 from ..infer.whole_file import whole_file
@@ -19,6 +25,12 @@ from ..jobs import CancelToken, Done, Event, Executor, Progress, as_executor
 from ..jobs.executor import Kind
 from ..learn.masterset import MasterRecord, MasterSet
 from ..simulate import MasterCache, MasterFailed, MasterPattern, simulate_many
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..simulate.reflections import Reflections
+    from ..simulate.spot_patterns import Scatter
 
 
 def simulate(
@@ -189,11 +201,13 @@ def _write_spot_patterns(
     patterns, names, groups = [], [], []
     for phase in phases:
         crystal = simulate_reflections(phase, 1.3)
+        scatter = _scatter_of(output.intensities, phase, crystal, generator)
         for start in range(0, output.patterns_per_phase, 64):
             if cancel.is_cancelled:
                 raise CancelledError("the simulation was cancelled; nothing was written")
             count = min(64, output.patterns_per_phase - start)
-            patterns.append(draw_patterns([crystal] * count, asked, generator).numpy())
+            drawn = draw_patterns([crystal] * count, asked, generator, scatter=scatter)
+            patterns.append(drawn.numpy())
             names += [phase.name] * count
             groups += [phase.space_group] * count
     with whole_file(out) as file:
@@ -204,3 +218,23 @@ def _write_spot_patterns(
             names=np.array(names),
             spec=json.dumps(output.model_dump(mode="json") | {"seed": seed}),
         )
+
+
+def _scatter_of(
+    intensities: KinematicIntensities | TwoBeamIntensities | BlochIntensities,
+    phase: Phase,
+    crystal: Reflections,
+    generator: torch.Generator,
+) -> Scatter | None:
+    """Return how spots get their intensities; none for kinematic ones."""
+    from ..simulate.bloch import crystal_potential
+    from ..simulate.thick_spots import bloch_scatter, two_beam_scatter
+
+    if isinstance(intensities, TwoBeamIntensities):
+        return two_beam_scatter(crystal, intensities.thickness, generator)
+    if isinstance(intensities, BlochIntensities):
+        return bloch_scatter(
+            crystal_potential(phase), intensities.thickness, generator,
+            absorption=intensities.absorption, max_beams=intensities.max_beams,
+        )  # fmt: skip
+    return None
