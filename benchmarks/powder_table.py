@@ -85,6 +85,73 @@ def positions() -> list[str]:
     return lines
 
 
+def synthetic_positions() -> list[str]:
+    """Return the table of positions with the network that saw synthetic crystals alone."""
+    stored = json.loads((RESULTS / f"powder_index_{SYNTHETIC}.json").read_text(encoding="utf-8"))
+    lines = [
+        "Both with the network of synthetic crystals alone, weighed by the same rule:",
+        "",
+        "| profiles | n | crystal system | Bravais lattice | extinction group | space group "
+        "| top 5 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for title, found in stored["sets"].items():
+        kind = "" if title.startswith("simulated") else "measured: "
+        if title == "neutron profiles":
+            continue
+        report = found["ways"]["both"]
+        a = report["accuracy"]
+        lines.append(
+            f"| {kind}{title} | {report['n']} | {a['crystal_system']:.1%} | "
+            f"{a['bravais_lattice']:.1%} | {a['extinction_group']:.1%} | {a['space_group']:.1%} | "
+            f"{report['top_5']:.1%} |"
+        )
+    return lines
+
+
+def papers() -> list[str]:
+    """Return the networks of the papers beside ours, on a random split."""
+    stored = json.loads((RESULTS / "powder_papers.json").read_text(encoding="utf-8"))
+    lines = [
+        f"Simulated; seed {stored['seed']}, on {stored['made']['hardware']['processor']}, one core "
+        "shared with other work, so that what counts is how often each structure was seen.",
+        "",
+        "| network | radiation | passes over the structures | tested | crystal system | Bravais "
+        "lattice | extinction group | space group | top 5 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+
+    def line(name: str, passes: str, row: dict[str, float]) -> str:
+        radiation = "neutrons" if "neutron" in name or "lolla" in name else "X-rays"
+        network = name.split(",")[0]
+        shares = [
+            f"{row[key]:.1%}" if key in row else ""
+            for key in (
+                "crystal_system",
+                "bravais_lattice",
+                "extinction_group",
+                "space_group",
+                "top_5",
+            )
+        ]
+        tested = f"{row['tested']:,}" if "tested" in row else ""
+        return f"| {network} | {radiation} | {passes} | {tested} | {' | '.join(shares)} |"
+
+    for row in stored["rows"]:
+        words = f"{row['passes']:.1f}"
+        if row["start"]:
+            words += ", after synthetic crystals"
+        lines.append(line(row["network"], words, row))
+        if row["network"] in stored["papers"]:
+            lines.append(line(f"{row['network']}: the paper", "",
+                              stored["papers"][row["network"]]))  # fmt: skip
+    for row in stored["positions"]:
+        for way, words in (("network alone", "alone"), ("both", "with positions of lines")):
+            network, radiation = row["network"].split(", ")
+            lines.append(line(f"{network} {words}, {radiation}", "", row["by"][way]))
+    return lines
+
+
 def supply() -> list[str]:
     """Return the sentence on the supply."""
     stored = json.loads((RESULTS / "powder_supply.json").read_text(encoding="utf-8"))
@@ -137,11 +204,17 @@ def few_labels() -> list[str]:
 
 def blocks() -> dict[str, list[str]]:
     """Return what stands between each pair of markers."""
-    lines = [*positions(), "", "The networks alone:", ""]
+    lines = [*positions(), ""]
+    if (RESULTS / f"powder_index_{SYNTHETIC}.json").is_file():
+        lines += [*synthetic_positions(), ""]
+    lines += ["The networks alone:", ""]
     for name in ("xrd-symmetry", SYNTHETIC, "neutron-symmetry"):
         if (RESULTS / f"powder_{name}.json").is_file():
             lines += [*table(name), ""]
-    return {"results": [*lines, *supply()], "few labels": few_labels()}
+    found = {"results": [*lines, *supply()], "few labels": few_labels()}
+    if (RESULTS / "powder_papers.json").is_file():
+        found["papers"] = papers()
+    return found
 
 
 def parts(page: str, name: str) -> tuple[str, str, str]:
