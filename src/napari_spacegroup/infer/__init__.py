@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .colors import color, hex_color
     from .combine import CombinedEvidence, combine_probabilities, fit_independence
     from .figure import draw_map
+    from .find_calibration import FoundCalibration, find_calibration
     from .legend import LegendRow
     from .map_file import load_map, save_map
     from .map_start import empty_map
@@ -32,6 +33,7 @@ _NAMES = {
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
     "CombinedEvidence": "combine",
+    "FoundCalibration": "find_calibration",
     "LegendRow": "legend",
     "PatternMeasurement": "measure",
     "PixelStatus": "pixel_status",
@@ -46,6 +48,7 @@ _NAMES = {
     "combine_probabilities": "combine",
     "draw_map": "figure",
     "empty_map": "map_start",
+    "find_calibration": "find_calibration",
     "fit_independence": "combine",
     "hex_color": "colors",
     "holder_angles": "tilt",
@@ -67,6 +70,7 @@ __all__ = [
     "Classifier",
     "ClassifierCard",
     "CombinedEvidence",
+    "FoundCalibration",
     "LegendRow",
     "PatternMeasurement",
     "PixelStatus",
@@ -81,6 +85,7 @@ __all__ = [
     "combine_probabilities",
     "draw_map",
     "empty_map",
+    "find_calibration",
     "fit_independence",
     "hex_color",
     "holder_angles",
