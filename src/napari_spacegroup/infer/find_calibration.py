@@ -33,8 +33,8 @@ VIEWS, ANGLE = 6, 3.0
 STEP, RINGS = 0.0125, 4
 """Grid of ellipses that are tried: half the log of the ratio up to 0.05, or 10.5 %."""
 
-AGREEMENT = 0.004
-"""Largest error of the mean over orientations, of half the log of the ratio."""
+AGREEMENT = 0.003
+"""How far each half of the patterns may be from all of them, in half the log of the ratio."""
 
 CIRCLE = 1.003
 """What is rounder counts as a circle."""
@@ -141,26 +141,39 @@ def _find_ellipse(position: Tensor, strength: Tensor) -> tuple[tuple[float, floa
         angles = np.arange(6 * ring) * (2 * np.pi / (6 * ring))
         tried += [ring * STEP * np.array([math.cos(a), math.sin(a)]) for a in angles]
     with torch.inference_mode():
-        worth = [float(_indexed(position, strength, s).evidence.clamp_min(0).sum()) for s in tried]
-        stretch = tried[int(np.argmax(worth))]
-        for _ in range(4):
-            indexed = _indexed(position, strength, stretch)
-            errors, rotations = _left(indexed)
-            if not len(errors):
-                return None, 0
-            stretch = stretch + np.median(errors, axis=0)
+        worth = np.array([_indexed(position, strength, s).evidence.numpy() for s in tried])
+        worth = worth.clip(0, None)
+        # What both halves of the patterns say, each alone, is no accident.
+        halves = []
+        for half in (slice(0, None, 2), slice(1, None, 2)):
+            start = tried[int(worth[:, half].sum(axis=1).argmax())]
+            halves.append(_refined(position[half], strength[half], start)[0])
+        stretch, rotations = _refined(position, strength, (halves[0] + halves[1]) / 2)
     firsts: list[NDArray[np.float64]] = []
     for rotation in rotations:
         if not firsts or cubic_misorientations(firsts, rotation).min() > ANGLE:
             firsts.append(rotation)
     views = len(firsts)
-    scatter = 1.48 * np.median(np.linalg.norm(errors - np.median(errors, axis=0), axis=1))
+    apart = max(float(np.linalg.norm(half - stretch)) for half in halves)
     is_within = np.linalg.norm(stretch) < (RINGS + 0.5) * STEP
-    if views < VIEWS or scatter / math.sqrt(views) > AGREEMENT or not is_within:
+    if views < VIEWS or apart > AGREEMENT or not is_within:
         return None, views
     (a, b), (c, d) = _matrix(stretch).tolist()
     ratio, angle = ellipse_of(((a, b), (c, d)))
     return (ratio, angle), views
+
+
+def _refined(
+    position: Tensor, strength: Tensor, start: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], list[NDArray[np.float64]]]:
+    """Return the stretch after which lattices show none any more, and their orientations."""
+    stretch, rotations = start, list[NDArray[np.float64]]()
+    for _ in range(4):
+        errors, rotations = _left(_indexed(position, strength, stretch))
+        if not len(errors):
+            break
+        stretch = stretch + np.median(errors, axis=0)
+    return stretch, rotations
 
 
 def _indexed(position: Tensor, strength: Tensor, stretch: NDArray[np.float64]) -> Any:

@@ -228,6 +228,8 @@ class PatternView:
         Of the scan, shape of ``measured``, or None.
     ticks
         Of a profile: where the lines of its likeliest crystals lie, if that was asked for.
+    can_calibrate
+        Whether it is, or is taken for, a spot pattern.
     """
 
     scan_name: str
@@ -243,6 +245,7 @@ class PatternView:
     geometry: Geometry | None = None
     static_background: NDArray[np.generic] | None = None
     ticks: tuple[TickRow, ...] = ()
+    can_calibrate: bool = False
 
 
 @dataclass
