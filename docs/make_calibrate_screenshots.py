@@ -131,9 +131,8 @@ class Tour(Photographer):
             self.window.resize(*LARGE)
             self.to_the_side()
             self.keep("calibrate-side")
-            photograph = self.viewer.add_image(
-                np.stack([stack[self.state.pinned]] * 3, -1), name="photograph"
-            )
+            colour = np.stack([stack[self.state.pinned]] * 3, -1)
+            photograph = self.viewer.add_image(colour, name="photograph")
             self.viewer.layers.selection.active = photograph
             self.until(lambda: self.marks.is_single)
             self.pause(1.0)

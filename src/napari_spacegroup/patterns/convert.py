@@ -37,7 +37,7 @@ UNITS = {
 }
 """Spellings of lengths; anything else (pixel, undefined, a time) is no length."""
 
-LAYER_KEY = "pattern_scan"
+LAYER_KEY = "napari_spacegroup_scan"
 """Key of a layer's metadata under which the plugin keeps the scan behind the layer."""
 
 

@@ -147,6 +147,7 @@ class CalibrateController:
             state.is_single = scan.n_patterns == 1
             self._aide.forget(FIND)
             state.is_finding = False
+            state.say("")
             self._take(scan, scan.calibration)
         else:
             self._measure()
@@ -239,5 +240,5 @@ def seen_spots(found: PatternMeasurement) -> SeenSpots:
         parts.append(f"a = {found.lattice_parameter:.3f} Å")
     if found.axis is not None:
         axis, angle = found.axis
-        parts.append(f"{axis_name(axis)} {angle:.1f}° away")
+        parts.append(f"{axis_name(axis)} {angle:.1f}° away".replace(" ", "\u00a0"))
     return SeenSpots(found.spots, is_on, ", ".join(parts))

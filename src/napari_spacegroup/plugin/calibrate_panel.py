@@ -40,7 +40,7 @@ CONTROLS = 330
 UNBOUNDED = 16777215  # Qt's own
 UNKNOWN = "unknown"
 SCALES: tuple[tuple[str, float | None, int], ...] = (
-    ("pixel Å", None, 2), ("nm⁻¹ per pixel", 10.0, 6), ("Å⁻¹ per pixel", 1.0, 7),
+    ("pixel Å", None, 2), ("nm⁻¹/pixel", 10.0, 6), ("Å⁻¹/pixel", 1.0, 7),
 )  # fmt: skip
 """Name of each way to give the scale; what over the camera constant it is; decimals."""
 
@@ -113,7 +113,7 @@ class CalibratePanel(QWidget):
             line.setContentsMargins(0, 0, 0, 0)
             line.setSpacing(4)
             for widget in widgets:
-                line.addWidget(widget, 1)
+                line.addWidget(widget, 0 if widget is self.unit else 1)
             add_row(grid, place, title, holder)
         controls = QWidget()
         column = QVBoxLayout(controls)
@@ -185,9 +185,12 @@ class CalibratePanel(QWidget):
         is_wide = width >= WIDE
         direction = QBoxLayout.Direction
         self._body.setDirection(direction.LeftToRight if is_wide else direction.TopToBottom)
-        self.controls.setFixedWidth(CONTROLS) if is_wide else self.controls.setMaximumWidth(
-            16777215
-        )
+        # Below each other the picture is as high as its width allows; the numbers have the rest.
+        whole = max(150, min(self.picture.height_for(width), round(0.62 * self.height())))
+        self.picture.setMinimumHeight(150 if is_wide else whole)
+        self.picture.setMaximumHeight(UNBOUNDED if is_wide else whole)
+        self.controls.setMinimumWidth(CONTROLS if is_wide else 0)
+        self.controls.setMaximumWidth(CONTROLS if is_wide else UNBOUNDED)
 
     def _change(self, how: Callable[[CalibrationMarks], CalibrationMarks]) -> None:
         if self.state.marks is not None:
@@ -203,7 +206,7 @@ class CalibratePanel(QWidget):
         self.picture.update()
         self.message.show_message(state.message, "", is_alert=state.is_alert)
         self.lattice.setText("" if state.spots is None else state.spots.summary)
-        self.fixed.setVisible(not state.is_single)
+        self.fixed.parentWidget().setVisible(not state.is_single)
         none = "" if marks is not None else "There is no pattern."
         searching = "Looking at the patterns" if state.is_finding else ""
         explain(self.find_button, none or searching, "Center and ellipse, from the patterns alone")

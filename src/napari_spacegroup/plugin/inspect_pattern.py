@@ -323,6 +323,7 @@ def make_view(
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
         scan.mask, geometry, scan.static_background, ticks, can_calibrate,
+        scan.n_patterns == 1,
     )  # fmt: skip
 
 

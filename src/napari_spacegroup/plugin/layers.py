@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import ScanError
 from ..infer import SpaceGroupMap
 from ..patterns import PatternScan
-from ..patterns.convert import CALIBRATION_KEY
+from ..patterns.convert import CALIBRATION_KEY, LAYER_KEY
 from .describe import level_symbols
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..config import CalibrationSpec
 
-SCAN_KEY = "napari_spacegroup_scan"
+SCAN_KEY = LAYER_KEY
 MAP_KEY = "napari_spacegroup_map"
 VIEW_KEY = "napari_spacegroup_view"
 

@@ -111,12 +111,15 @@ class PatternDock(Dock):
 
     def _update(self, *_: Any) -> None:
         state, view = self.state, self.state.view
-        follows = "Click a pixel to pin it." if state.pinned is None and view is not None else ""
+        can_pin = view is not None and not view.is_single and state.pinned is None
+        follows = "Click a pixel to pin it." if can_pin else ""
         self.hint.setText(state.message or follows)
         self.hint.setVisible(bool(self.hint.text()))
         self.follow_button.setVisible(state.pinned is not None)
         if view is None:
             self.where.setText("No pattern")
+        elif view.is_single:
+            self.where.setText(view.scan_name)
         else:
             pinned = ", pinned" if state.pinned == (view.scan_y, view.scan_x) else ""
             self.where.setText(f"Row {view.scan_y}, column {view.scan_x}{pinned}")

@@ -230,6 +230,8 @@ class PatternView:
         Of a profile: where the lines of its likeliest crystals lie, if that was asked for.
     can_calibrate
         Whether it is, or is taken for, a spot pattern.
+    is_single
+        Whether the scan is this pattern alone.
     """
 
     scan_name: str
@@ -246,6 +248,7 @@ class PatternView:
     static_background: NDArray[np.generic] | None = None
     ticks: tuple[TickRow, ...] = ()
     can_calibrate: bool = False
+    is_single: bool = False
 
 
 @dataclass
