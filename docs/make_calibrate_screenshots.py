@@ -21,8 +21,8 @@ from photographer import IMAGES, Photographer
 SMALL, LARGE = (900, 640), (1360, 940)
 ROWS, COLUMNS, SHAPE = 4, 6, (240, 300)
 RATIO, ANGLE, CONSTANT = 1.06, 35.0, 110.0
-SPACING = 3.524 / math.sqrt(3)
-"""Of nickel's {111} [Å]."""
+SPACING, SECOND = 3.524 / math.sqrt(8), 3.524 / math.sqrt(3)
+"""Of nickel's {220} and {111} [Å]."""
 
 
 def main() -> None:
@@ -117,7 +117,7 @@ class Tour(Photographer):
         self.until(lambda: not self.marks.is_finding)
         self.dock.panel.spacing.setValue(SPACING)
         self.drag_ring(CONSTANT / SPACING)
-        self.dock.panel.second.setValue(3.524 / 2)
+        self.dock.panel.second.setValue(SECOND)
         self.until(lambda: self.marks.spots is not None)
         self.pause(1.0)
         self.keep("calibrate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,6 @@ from .style import Colors
 
 if TYPE_CHECKING:
     from .calibrate_controller import CalibrateController
-    from .calibration_marks import CalibrationMarks
     from .controls import Bindings
 
 GAP = 8
@@ -121,7 +119,6 @@ class CalibratePanel(QWidget):
         column.setSpacing(6)
         column.addLayout(grid)
         column.addWidget(self.lattice)
-        column.addWidget(self.message)
         column.addStretch(1)
         area = QScrollArea()
         area.setWidgetResizable(True)
@@ -135,6 +132,7 @@ class CalibratePanel(QWidget):
         below.setContentsMargins(0, 0, 0, 0)
         below.setSpacing(6)
         below.addWidget(area, 1)
+        below.addWidget(self.message)
         below.addLayout(buttons)
         below.addWidget(self.use_button)
         self._body = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
@@ -144,26 +142,56 @@ class CalibratePanel(QWidget):
         self._body.addWidget(self.controls, 2)
 
     def _connect(self) -> None:
-        change = self._change
-        for box in (self.column, self.row):
-            box.valueChanged.connect(lambda *_: change(
-                lambda m: m.with_center(self.column.value(), self.row.value())))  # fmt: skip
-        for box in (self.ratio, self.angle):
-            box.valueChanged.connect(lambda *_: change(
-                lambda m: replace(m, ellipse=(self.ratio.value(), self.angle.value() % 180))
-            ))  # fmt: skip
-        self.fixed.toggled.connect(lambda is_on: change(lambda m: replace(m, is_fixed=is_on)))
-        self.spacing.valueChanged.connect(
-            lambda value: change(lambda m: m.with_spacing(value or None))
-        )
-        self.second.valueChanged.connect(
-            lambda value: change(lambda m: replace(m, second_spacing=value or None))
-        )
-        self.scale.valueChanged.connect(self._on_scale)
+        # Bound methods: a function that held the panel would keep it alive in a ring, to be
+        # collected on whatever thread.
+        for box, slot in (
+            (self.column, self._on_center), (self.row, self._on_center),
+            (self.ratio, self._on_ellipse), (self.angle, self._on_ellipse),
+            (self.spacing, self._on_spacing), (self.second, self._on_second),
+            (self.scale, self._on_scale),
+        ):  # fmt: skip
+            box.valueChanged.connect(slot)
+        self.fixed.toggled.connect(self._on_fixed)
         self.unit.currentIndexChanged.connect(self._update)
-        self.find_button.clicked.connect(lambda: self.controller.find())
-        self.reset_button.clicked.connect(lambda: self.controller.reset())
-        self.use_button.clicked.connect(lambda: self.controller.use())
+        self.find_button.clicked.connect(self._find)
+        self.reset_button.clicked.connect(self._reset)
+        self.use_button.clicked.connect(self._use)
+
+    def _find(self) -> None:
+        self.controller.find()
+
+    def _reset(self) -> None:
+        self.controller.reset()
+
+    def _use(self) -> None:
+        self.controller.use()
+
+    def _on_center(self, *_: Any) -> None:
+        if self.state.marks is not None:
+            self.state.marks = self.state.marks.with_center(self.column.value(), self.row.value())
+
+    def _on_ellipse(self, *_: Any) -> None:
+        if self.state.marks is not None:
+            ellipse = (self.ratio.value(), self.angle.value() % 180)
+            self.state.marks = replace(self.state.marks, ellipse=ellipse)
+
+    def _on_fixed(self, is_fixed: bool) -> None:
+        if self.state.marks is not None:
+            self.state.marks = replace(self.state.marks, is_fixed=is_fixed)
+
+    def _on_spacing(self, value: float) -> None:
+        if self.state.marks is not None:
+            self.state.marks = self.state.marks.with_spacing(value or None)
+
+    def _on_second(self, value: float) -> None:
+        if self.state.marks is not None:
+            self.state.marks = replace(self.state.marks, second_spacing=value or None)
+
+    def _on_scale(self, value: float) -> None:
+        over = SCALES[self.unit.currentIndex()][1]
+        constant = None if not value else value if over is None else over / value
+        if self.state.marks is not None:
+            self.state.marks = self.state.marks.with_camera_constant(constant)
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern."""
@@ -191,15 +219,6 @@ class CalibratePanel(QWidget):
         self.picture.setMaximumHeight(UNBOUNDED if is_wide else whole)
         self.controls.setMinimumWidth(CONTROLS if is_wide else 0)
         self.controls.setMaximumWidth(CONTROLS if is_wide else UNBOUNDED)
-
-    def _change(self, how: Callable[[CalibrationMarks], CalibrationMarks]) -> None:
-        if self.state.marks is not None:
-            self.state.marks = how(self.state.marks)
-
-    def _on_scale(self, value: float) -> None:
-        over = SCALES[self.unit.currentIndex()][1]
-        constant = None if not value else value if over is None else over / value
-        self._change(lambda m: m.with_camera_constant(constant))
 
     def _update(self, *_: Any) -> None:
         state, marks = self.state, self.state.marks
