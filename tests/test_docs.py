@@ -90,3 +90,13 @@ def test_floors_of_the_docs_are_those_of_the_boundary_test(repository: Path) -> 
     assert drawn
     assert {room: boundary.FLOORS[room] for room in drawn} == drawn
     assert set(boundary.rooms()) - {"_version"} <= set(drawn)
+
+
+def test_the_table_of_elliptic_distortion_is_what_is_stored(repository: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    import sad_ellipse
+
+    stored = json.loads(sad_ellipse.RESULT.read_text(encoding="utf-8"))
+    page = (repository / "docs" / "sad.md").read_text(encoding="utf-8")
+    assert "\n".join(sad_ellipse.table(stored)) in page
+    assert f"{stored['patterns']} clean patterns of {stored['phases']} cubic phases" in page

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .spacegroup_map import SpaceGroupMap
     from .symbols import as_mathtext, as_unicode
     from .tilt import TiltSuggestion, holder_angles, holder_rotation, suggest_axes
+    from .view import calibration_of_map
 
 _NAMES = {
     "Candidate": "candidates",
@@ -42,6 +43,7 @@ _NAMES = {
     "TiltSuggestion": "tilt",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
+    "calibration_of_map": "view",
     "candidates": "candidates",
     "classify_events": "classifier",
     "color": "colors",
@@ -79,6 +81,7 @@ __all__ = [
     "TiltSuggestion",
     "as_mathtext",
     "as_unicode",
+    "calibration_of_map",
     "candidates",
     "classify_events",
     "color",

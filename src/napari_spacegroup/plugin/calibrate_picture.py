@@ -71,7 +71,7 @@ class CalibratePicture(QWidget):
         """Return the height of the whole picture at a width."""
         if self._image is None:
             return width
-        return round(width * self._image.height() / self._image.width())
+        return int(width * self._image.height() / self._image.width())
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern; the zoom stays where the size does."""
@@ -206,13 +206,17 @@ class CalibratePicture(QWidget):
         if self.state.spots is not None:
             self._draw_spots(painter, self.state.spots)
         if marks is not None:
-            second = marks.second_radius
-            if second is not None:
-                text = f"{marks.second_spacing:.3f} Å"
-                self._draw_ring(painter, marks, second, SECOND, text, (158, 202, 22, 338))
             found = marks.shown_spacing
             label = f"{marks.radius:.1f} pixels" if found is None else f"{found:.3f} Å"
-            self._draw_ring(painter, marks, marks.radius, RING, label, (22, 338, 67, 293))
+            rings = [(marks.radius, RING, label, (22, 338, 67, 293))]
+            if marks.second_radius is not None:
+                text = f"{marks.second_spacing:.3f} Å"
+                rings.append((marks.second_radius, SECOND, text, (158, 202, 22, 338)))
+            for radius, color, _, _ in rings:
+                self._draw_ring(painter, marks, radius, color)
+            for radius, color, label, turns in rings:
+                places = [(marks.ring(radius, math.radians(turn)), turn) for turn in turns]
+                self._draw_label(painter, places, color, label)
             self._draw_handles(painter, marks)
             self._draw_center(painter, self.on_screen(*marks.center))
         painter.end()
@@ -231,9 +235,8 @@ class CalibratePicture(QWidget):
                     painter.drawLine(point - arm, point + arm)
 
     def _draw_ring(
-        self, painter: QPainter, marks: CalibrationMarks, radius: float, color: str, label: str,
-        turns: tuple[int, ...],
-    ) -> None:  # fmt: skip
+        self, painter: QPainter, marks: CalibrationMarks, radius: float, color: str
+    ) -> None:
         path = QPainterPath()
         points = [marks.ring(radius, angle) for angle in np.linspace(0, 2 * math.pi, 181)]
         path.moveTo(self.on_screen(*points[0]))
@@ -243,8 +246,6 @@ class CalibratePicture(QWidget):
         for pen in (QPen(QColor(0, 0, 0, 130), 3.4), QPen(QColor(color), 1.5)):
             painter.setPen(pen)
             painter.drawPath(path)
-        places = [(marks.ring(radius, math.radians(turn)), turn) for turn in turns]
-        self._draw_label(painter, places, color, label)
 
     def _draw_label(
         self, painter: QPainter, places: list[tuple[tuple[float, float], int]], color: str,
