@@ -298,3 +298,24 @@ def test_closing_the_dock_ends_it(open_window):
     window, _ = open_window
     window.viewer.window.remove_dock_widget(window.frame)
     window.until(lambda: not window.state.is_on)
+
+
+def test_a_map_of_another_calibration_does_not_answer_for_a_pattern(provider, result, scan):
+    from napari_spacegroup.plugin.inspect_pattern import make_view
+
+    class SpotModel(type(provider.load("fake-cubic", "inspect"))):
+        reads_spots = True
+
+    provider.load = lambda *_: SpotModel()
+    fitting = make_view(scan, (0, 1), provider, "fake-cubic", result, "space_group", 0.0)
+    assert provider.predicted == []
+    assert "calibration" not in fitting.verdict
+    told = scan.with_calibration(ellipse=(1.05, 0.0))
+    other = make_view(told, (0, 1), provider, "fake-cubic", result, "space_group", 0.0)
+    assert len(provider.predicted) == 1
+    assert "map of another calibration" in other.verdict
+    result.provenance["view"] = {"calibration": told.calibration.model_dump(mode="json")}
+    again = make_view(told, (0, 1), provider, "fake-cubic", result, "space_group", 0.0)
+    assert len(provider.predicted) == 1
+    assert "calibration" not in again.verdict
+    assert again.can_calibrate
