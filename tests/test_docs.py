@@ -109,3 +109,13 @@ def test_the_results_on_spots_are_what_is_stored(repository: Path, monkeypatch) 
         ("photographs", sad_report.photograph_section),
     ):
         assert "\n".join(section(sad_report.load(name))) in page
+
+
+def test_the_table_of_elliptic_distortion_is_what_is_stored(repository: Path, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(str(repository / "benchmarks"))
+    import sad_ellipse
+
+    stored = json.loads(sad_ellipse.RESULT.read_text(encoding="utf-8"))
+    page = (repository / "docs" / "sad.md").read_text(encoding="utf-8")
+    assert "\n".join(sad_ellipse.table(stored)) in page
+    assert f"{stored['patterns']} clean patterns of {stored['phases']} cubic phases" in page

@@ -15,6 +15,7 @@ from typing import Any
 from ._version import __version__
 
 _NAMES = {
+    "CalibrationSpec": "config",
     "CancelToken": "jobs",
     "CancelledError": "errors",
     "ClassifySpec": "config",

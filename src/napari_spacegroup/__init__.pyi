@@ -13,6 +13,7 @@ from . import (
 )
 from ._version import __version__
 from .config import (
+    CalibrationSpec,
     ClassifySpec,
     CombineSpec,
     EvaluateSpec,
@@ -39,6 +40,7 @@ from .patterns import PatternScan, read
 from .workflows import classify, combine, demo, evaluate, explain, follow, train
 
 __all__ = [
+    "CalibrationSpec",
     "CancelToken",
     "CancelledError",
     "ClassifySpec",

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_spacegroup.config import CalibrationSpec
 from napari_spacegroup.imaging import find_spots, prepare_spots
 from napari_spacegroup.imaging.spots import SPOTS
 
@@ -83,3 +84,50 @@ def test_a_beam_stop_is_no_row_of_spots():
     spots = found.position[0][found.is_spot[0]].numpy() * 256
     along = (np.abs(np.abs(spots[:, 0]) - 5) < 2.0) & (spots[:, 1] > 6)
     assert along.sum() <= 3
+
+
+def test_a_given_center_is_taken_and_the_symmetry_is_about_it():
+    image, _ = picture()
+    images = torch.from_numpy(image)[None].float()
+    free = find_spots(images)
+    found = find_spots(images, center=(118.3, 147.6))
+    np.testing.assert_allclose(found.center[0], (118.3, 147.6), atol=1e-3)
+    assert found.symmetry[0] == pytest.approx(float(free.symmetry[0]), abs=0.15)
+    off = find_spots(images, center=(112.3, 147.6))  # 6 columns to the left of it
+    assert off.symmetry[0] < 0.5 * free.symmetry[0]
+    middle = [each.position[0, :5].numpy() * 220 + [each.center[0, 0], -each.center[0, 1]]
+              for each in (free, off)]  # fmt: skip
+    for place in middle[1]:  # spots stay where they are in the picture
+        assert np.linalg.norm(middle[0] - place, axis=1).min() < 0.1
+
+
+def test_a_correction_turns_an_ellipse_into_a_circle_with_y_up():
+    down, across = np.mgrid[:200, :260].astype(float)
+    image = 3 * np.exp(-((across - 140) ** 2 + (down - 90) ** 2) / 15)
+    ratio, angle = 1.2, np.radians(30)
+    axes = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    for turn in np.radians(np.arange(0, 360, 45)):
+        x, y = (60 * np.array([np.cos(turn) * ratio**0.5, np.sin(turn) / ratio**0.5])) @ axes
+        image += np.exp(-((across - 140 - x) ** 2 + (down - 90 + y) ** 2) / 5)
+    images = torch.from_numpy(image)[None].float()
+    spec = CalibrationSpec(ellipse=(ratio, 30.0))
+    bent = find_spots(images)
+    straight = find_spots(images, correction=spec.correction)
+    radii = [each.position[0][each.is_spot[0]].norm(dim=1).numpy() * 200
+             for each in (bent, straight)]  # fmt: skip
+    assert len(radii[1]) == 8
+    assert np.ptp(radii[0]) > 8
+    assert np.ptp(radii[1]) < 1.0
+    assert radii[1].mean() == pytest.approx(60, abs=0.5)  # of the same area
+    np.testing.assert_allclose(straight.center, bent.center)
+
+
+def test_nothing_is_corrected_out_of_what_the_network_takes_for_the_picture():
+    image, _ = picture(shape=(256, 256), center=(127.0, 128.0))
+    images = torch.from_numpy(image)[None].float()
+    spec = CalibrationSpec(ellipse=(1.3, 0.0))
+    plain = prepare_spots(images)[0, 0]
+    corrected = prepare_spots(images, correction=spec.correction)[0, 0]
+    # The long axis keeps its length, the short one is drawn out to it: never the other way.
+    np.testing.assert_allclose(corrected[:10, 0], plain[:10, 0], atol=1e-5)
+    np.testing.assert_allclose(corrected[:10, 1], 1.3 * plain[:10, 1], atol=1e-5)

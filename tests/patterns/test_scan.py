@@ -150,7 +150,7 @@ def test_layers(patterns):
     assert PatternScan.from_array(stack).step == (0.2, 0.2)
     pyramid = layer(data=[patterns, patterns[:, :, ::2, ::2]], multiscale=True)
     np.testing.assert_array_equal(PatternScan.from_array(pyramid).data.compute(), patterns)
-    assert PatternScan.from_array(layer(metadata={"pattern_scan": scan})) is scan
+    assert PatternScan.from_array(layer(metadata={"napari_spacegroup_scan": scan})) is scan
     with pytest.raises(ScanError, match="colour image"):
         PatternScan.from_array(layer(rgb=True))
 

@@ -17,6 +17,7 @@ from typing import Any
 from .._version import __version__
 from ..errors import CancelledError, SpaceGroupError
 from . import combining, indexing, verbs
+from .calibrating import add_calibration, add_find
 from .phases import search_phases
 from .shown import ProgressLine as _ProgressLine
 from .shown import say
@@ -85,6 +86,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_running(verb)
     _add_view(verb)
     _add_profile(verb)
+    add_find(verb)
     _add_scheduler(verb)
     verb.add_argument(
         "--positions", action=argparse.BooleanOptionalAction, default=None,
@@ -216,14 +218,7 @@ def _add_profile(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--difc", type=float, metavar="µs", help="time of flight of 1 Å, for a profile over time"
     )
-    verb.add_argument(
-        "--camera-constant", type=float, metavar="PIXEL_Å",
-        help="of ring patterns, which become profiles: radius of a ring times its spacing",
-    )  # fmt: skip
-    verb.add_argument(
-        "--ring-center", type=float, nargs=2, metavar=("COLUMN", "ROW"),
-        help="of the rings (default: found)",
-    )  # fmt: skip
+    add_calibration(verb)
 
 
 def _add_combine(choices: Any) -> None:
@@ -238,6 +233,7 @@ def _add_combine(choices: Any) -> None:
         help="alpha's axis in the picture, counterclockwise from the right (default: 0)",
     )  # fmt: skip
     verb.add_argument("--reach", type=float, metavar="DEGREES", help="of both tilts (default: 30)")
+    add_calibration(verb)
     verb.add_argument("--device", metavar="DEVICE", help="auto (default), cpu, cuda, cuda:N, mps")
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="all the figures")
     verb.set_defaults(run=combining.combine)

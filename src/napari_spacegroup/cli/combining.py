@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from .calibrating import asked_calibration
 from .shown import check_output, write_json
 from .verbs import EXIT_OK, given
 
@@ -21,6 +22,7 @@ def combine(options: argparse.Namespace) -> int:
     holder = given(alpha=options.alpha, beta=options.beta, axis=options.holder_axis) | reach
     asked = given(model=options.model, method=options.method, device=options.device)
     spec = CombineSpec.from_mapping(asked | {"holder": holder}, "the command line")
+    calibration = asked_calibration(options)
     if options.json is not None:
         check_output(options.json)
     from ..crystal.levels import level_name
@@ -29,6 +31,7 @@ def combine(options: argparse.Namespace) -> int:
     found = combine_patterns(
         options.patterns, spec.model, method=spec.method, independence=spec.independence,
         error_share=spec.error_share, holder=spec.holder, axes=spec.axes, device=spec.device,
+        calibration=calibration,
     )  # fmt: skip
     report = found.to_dict()
     if options.json is not None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .calibrating import asked_calibration, calibrated
 from .shown import ProgressLine, check_output, print_accuracy, print_summary, say, write_json
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def classify(options: argparse.Namespace) -> int:
 
     with ProgressLine() as line:
         result = workflows.classify(
-            opened(options.scan, options),
+            opened(options.scan, options, technique=_technique(spec.model, options)),
             spec.model,
             device=spec.device,
             batch_size=spec.batch_size,
@@ -131,19 +132,32 @@ def _extras(spec: ClassifySpec, options: argparse.Namespace) -> dict[str, Any]:
     return {**extras, "anew": True} if options.anew else extras
 
 
-def opened(path: Path, options: argparse.Namespace) -> Any:
-    """Return a scan, read with what was said of its profiles; else the path as it is."""
+def opened(path: Path, options: argparse.Namespace, *, technique: str = "powder") -> Any:
+    """Return a scan, read with what was said of its profiles or spots; else the path as it is.
+
+    A camera constant makes profiles of pictures for the technique ``"powder"``.
+    """
     told = given(wavelength=options.wavelength, radiation=options.radiation, difc=options.difc)
-    if not told and options.camera_constant is None:
+    is_found = getattr(options, "find_calibration", False)
+    if not told and asked_calibration(options) is None and not is_found:
         return path
     from ..patterns.read import read
 
-    scan = read(path, **told)
-    if options.camera_constant is None:
+    scan = calibrated(read(path, **told), options)
+    if technique != "powder" or options.camera_constant is None:
         return scan
     from ..patterns import ring_profiles
 
-    return ring_profiles(scan, camera_constant=options.camera_constant, center=options.ring_center)
+    return ring_profiles(scan)
+
+
+def _technique(model: str, options: argparse.Namespace) -> str:
+    """Return what a model is for, where the answer matters for how a scan is opened."""
+    if options.camera_constant is None:
+        return "powder"
+    from ..models import show_model
+
+    return show_model(model).technique
 
 
 def _place(options: argparse.Namespace) -> dict[str, Any]:
@@ -217,7 +231,9 @@ def evaluate(options: argparse.Namespace) -> int:
         report = workflows.evaluate(
             spec.model,
             phases=spec.phases,
-            scan=None if spec.scan is None else opened(spec.scan, options),
+            scan=None
+            if spec.scan is None
+            else opened(spec.scan, options, technique=_technique(spec.model, options)),
             truth=spec.truth,
             condition=spec.condition,
             patterns_per_phase=spec.patterns_per_phase,

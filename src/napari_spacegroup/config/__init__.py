@@ -5,6 +5,7 @@ the one that made it.
 """
 
 from .base import Device, Range, Spec, quantity
+from .calibration import CalibrationSpec, ellipse_matrix, ellipse_of
 from .classify import ClassifySpec
 from .combine import CombineMethod, CombineSpec, HolderSpec
 from .conditions import ConditionName, EbsdCondition, condition_names, ebsd_condition
@@ -40,6 +41,7 @@ from .unlabelled import UnlabelledSpec
 __all__ = [
     "BaseTrainSpec",
     "BlochIntensities",
+    "CalibrationSpec",
     "ClassifySpec",
     "CombineMethod",
     "CombineSpec",
@@ -79,6 +81,8 @@ __all__ = [
     "UnlabelledSpec",
     "condition_names",
     "ebsd_condition",
+    "ellipse_matrix",
+    "ellipse_of",
     "quantity",
     "read_train_spec",
     "sad_condition",

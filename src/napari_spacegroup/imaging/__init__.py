@@ -4,7 +4,8 @@ from .contracts import AnyContract, prepare_inputs
 from .filters import gaussian_blur, resize
 from .prepare import InputContract, prepare, remove_static
 from .profiles import ProfileAxis, ProfileContract, prepare_profiles
-from .spots import FoundSpots, SpotContract, find_spots, prepare_spots
+from .spot_inputs import SpotContract, prepare_spots
+from .spots import FoundSpots, find_spots
 
 __all__ = [
     "AnyContract",

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from .prepare import InputContract, prepare
 from .profiles import ProfileAxis, ProfileContract, prepare_profiles
-from .spots import SpotContract, prepare_spots
+from .spot_inputs import SpotContract, prepare_spots
+from .spots import Correction
 
 
 def _kind(value: Any) -> str:
@@ -39,6 +40,8 @@ def prepare_inputs(
     static_background: Tensor | None = None,
     mask: Tensor | None = None,
     axis: ProfileAxis | None = None,
+    center: tuple[float, float] | None = None,
+    correction: Correction | None = None,
 ) -> Tensor:
     """Return the input of a network, shape ``(n, 1, *contract.shape)``, float32.
 
@@ -52,6 +55,8 @@ def prepare_inputs(
         Shape ``(rows, columns)``, or None.
     axis
         What the columns of a profile stand for; a picture has none.
+    center, correction
+        Of spot patterns, as for :func:`~.spots.find_spots`; other contracts take no notice.
 
     Raises
     ------
@@ -61,5 +66,5 @@ def prepare_inputs(
     if isinstance(contract, ProfileContract):
         return prepare_profiles(patterns, contract, axis, background=static_background, mask=mask)
     if isinstance(contract, SpotContract):
-        return prepare_spots(patterns, mask)
+        return prepare_spots(patterns, mask, center=center, correction=correction)
     return prepare(patterns, contract, static_background=static_background, mask=mask)

@@ -1,17 +1,14 @@
 """Finding the spots of diffraction patterns and the point they are arranged about.
 
 One code for simulated and measured patterns, for cameras and for photographs: nothing is
-assumed about intensity unit, polarity (negatives are turned) or size. Needs torch and
-pydantic alone.
+assumed about intensity unit, polarity (negatives are turned) or size. Needs torch alone.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
@@ -27,6 +24,10 @@ THRESHOLD = 5.0
 """Least height of a spot over its surroundings, in deviations of the noise."""
 
 
+Correction = tuple[tuple[float, float], tuple[float, float]]
+"""Rows of a matrix on offsets from the center, x to the right and y up."""
+
+
 @dataclass(frozen=True)
 class FoundSpots:
     """Spots of many patterns, in units of the pattern's height.
@@ -37,8 +38,8 @@ class FoundSpots:
         x from the left and y from the top of the point of symmetry, in pixels of the
         original pattern with pixel centers at whole numbers, shape ``(n, 2)``.
     position
-        x to the right and y **up** from the center over the pattern's smaller side, shape
-        ``(n, SPOTS, 2)``; 0 where there is none.
+        x to the right and y **up** from the center over the pattern's smaller side, without the
+        distortion that was to be corrected, shape ``(n, SPOTS, 2)``; 0 where there is none.
     strength
         Over the background, the strongest 1, shape ``(n, SPOTS)``, descending; 0 for none.
     symmetry
@@ -56,7 +57,13 @@ class FoundSpots:
         return self.strength > 0
 
 
-def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
+def find_spots(
+    images: Tensor,
+    mask: Tensor | None = None,
+    *,
+    center: tuple[float, float] | None = None,
+    correction: Correction | None = None,
+) -> FoundSpots:
     """Return spots and center of patterns, inside the central square of a longer picture.
 
     Parameters
@@ -65,6 +72,13 @@ def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
         Shape ``(n, rows, columns)``, any intensity unit.
     mask
         True inside the screen, shape ``(rows, columns)``, or None.
+    center
+        Column and row of the point of symmetry in all of them, pixel centers at whole numbers;
+        None finds one in each.
+    correction
+        Rows of the matrix that takes an elliptic distortion out of offsets from the center
+        (x to the right, y up); None for none. Pairs of opposite spots, and with them the
+        center, are the same with and without.
     """
     rows, columns = images.shape[-2:]
     side = min(rows, columns)
@@ -78,20 +92,27 @@ def find_spots(images: Tensor, mask: Tensor | None = None) -> FoundSpots:
     column, row, height = _peaks(detail, noise)
     place, strength = _refined(detail, column, row, height)
     strength = strength * _is_round(detail, column, row, height)
-    center, symmetry = _center(place, strength, small)
-    offset = place - center[:, None]
+    scale = side / WORKING_SIZE
+    corner = torch.tensor([(columns - side) // 2, (rows - side) // 2], device=images.device)
+    if center is None:
+        middle, symmetry = _center(place, strength, small)
+    else:
+        given = torch.tensor(center, device=images.device, dtype=place.dtype)
+        middle = ((given - corner + 0.5) / scale - 0.5).expand(len(images), 2)
+        symmetry = _symmetry_about(middle, place, strength)
+    offset = place - middle[:, None]
     offset = torch.stack([offset[..., 0], -offset[..., 1]], dim=-1)
-    is_beam = offset.norm(dim=-1) < _beam_reach(small, center)[:, None]
+    is_beam = offset.norm(dim=-1) < _beam_reach(small, middle)[:, None]
     strength = torch.where(is_beam, torch.zeros_like(strength), strength)
     order = strength.argsort(dim=1, descending=True)[:, :SPOTS]
     strength = strength.gather(1, order)
     offset = offset.gather(1, order[..., None].expand(-1, -1, 2))
+    if correction is not None:
+        offset = offset @ torch.tensor(correction, device=images.device, dtype=offset.dtype).mT
     top = strength[:, :1].clamp_min(1e-12)
     strength = strength / top
     offset = torch.where((strength > 0)[..., None], offset / WORKING_SIZE, 0.0)
-    scale = side / WORKING_SIZE
-    corner = torch.tensor([(columns - side) // 2, (rows - side) // 2], device=images.device)
-    return FoundSpots((center + 0.5) * scale - 0.5 + corner, offset, strength, symmetry)
+    return FoundSpots((middle + 0.5) * scale - 0.5 + corner, offset, strength, symmetry)
 
 
 def _wide_blur(images: Tensor) -> Tensor:
@@ -296,6 +317,20 @@ def _center(place: Tensor, strength: Tensor, small: Tensor) -> tuple[Tensor, Ten
     return center, ((paired * ~is_beam).sum(dim=1) / whole).clamp(0, 1)
 
 
+def _symmetry_about(center: Tensor, place: Tensor, strength: Tensor) -> Tensor:
+    """Return the share of the spots' strength that has a partner opposite of a given center."""
+    root = strength.clamp_min(0) ** 0.5
+    root = root / root.amax(dim=1, keepdim=True).clamp_min(1e-12)
+    opposite = 2 * center[:, None] - place
+    apart = (opposite[:, :, None] - place[:, None]).norm(dim=-1)
+    is_beam = (place - center[:, None]).norm(dim=-1) < 4.0
+    has_partner = ((apart < 2.6) & (root > 0)[:, None]).any(dim=2)
+    counted = root * ~is_beam
+    whole = counted.sum(dim=1).clamp_min(1e-6)
+    share: Tensor = ((counted * has_partner).sum(dim=1) / whole).clamp(0, 1)
+    return share
+
+
 def _beam(small: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
     """Return the middle of the bright disk near a point, and whether there is one."""
     half = 14
@@ -313,41 +348,3 @@ def _beam(small: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
     x = coarse[:, 0].round() + (above * step).sum(dim=(1, 2)) / total
     y = coarse[:, 1].round() + (above * step[:, None]).sum(dim=(1, 2)) / total
     return torch.stack([x, y], dim=-1), top - floor > 0.3
-
-
-class SpotContract(BaseModel):
-    """What a network that reads lists of spots expects: nothing of the picture but spots."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["spots"] = "spots"
-    shape: tuple[int, int] = Field(
-        (SPOTS + 1, 3), description="Spots and one row for the center; x, y and strength."
-    )
-
-
-def prepare_spots(patterns: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the spots of patterns as the input of a network.
-
-    Parameters
-    ----------
-    patterns
-        Shape ``(n, rows, columns)``, any intensity unit, positive or negative.
-    mask
-        True inside the screen, shape ``(rows, columns)``, or None.
-
-    Returns
-    -------
-    inputs
-        Shape ``(n, 1, SPOTS + 1, 3)``: x to the right, y up and strength of each spot, as in
-        :class:`FoundSpots`; the last row has the center's distance from the middle of the
-        picture in the same unit, and the symmetry.
-    """
-    found = find_spots(patterns, mask)
-    rows, columns = patterns.shape[-2:]
-    side = min(rows, columns)
-    x = (found.center[:, 0] + 0.5 - columns / 2) / side
-    y = (rows / 2 - found.center[:, 1] - 0.5) / side
-    last = torch.stack([x, y, found.symmetry], dim=-1)[:, None]
-    spots = torch.cat([found.position, found.strength[..., None]], dim=-1)
-    return torch.cat([spots, last], dim=1)[:, None]

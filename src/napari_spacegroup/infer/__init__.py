@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .colors import color, hex_color
     from .combine import CombinedEvidence, combine_probabilities, fit_independence
     from .figure import draw_map
+    from .find_calibration import FoundCalibration, find_calibration
     from .legend import LegendRow
     from .map_file import load_map, save_map
     from .map_start import empty_map
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from .spacegroup_map import SpaceGroupMap
     from .symbols import as_mathtext, as_unicode
     from .tilt import TiltSuggestion, holder_angles, holder_rotation, suggest_axes
+    from .view import calibration_of_map
 
 _NAMES = {
     "Candidate": "candidates",
@@ -32,6 +34,7 @@ _NAMES = {
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
     "CombinedEvidence": "combine",
+    "FoundCalibration": "find_calibration",
     "LegendRow": "legend",
     "PatternMeasurement": "measure",
     "PixelStatus": "pixel_status",
@@ -40,12 +43,14 @@ _NAMES = {
     "TiltSuggestion": "tilt",
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
+    "calibration_of_map": "view",
     "candidates": "candidates",
     "classify_events": "classifier",
     "color": "colors",
     "combine_probabilities": "combine",
     "draw_map": "figure",
     "empty_map": "map_start",
+    "find_calibration": "find_calibration",
     "fit_independence": "combine",
     "hex_color": "colors",
     "holder_angles": "tilt",
@@ -67,6 +72,7 @@ __all__ = [
     "Classifier",
     "ClassifierCard",
     "CombinedEvidence",
+    "FoundCalibration",
     "LegendRow",
     "PatternMeasurement",
     "PixelStatus",
@@ -75,12 +81,14 @@ __all__ = [
     "TiltSuggestion",
     "as_mathtext",
     "as_unicode",
+    "calibration_of_map",
     "candidates",
     "classify_events",
     "color",
     "combine_probabilities",
     "draw_map",
     "empty_map",
+    "find_calibration",
     "fit_independence",
     "hex_color",
     "holder_angles",

@@ -192,6 +192,8 @@ def predict_chunk(
         options["pattern_center"] = centers if centers.ndim == 1 else centers[is_ok]
     if view.axis is not None:
         options["axis"] = view.axis
+    if view.calibration is not None:
+        options["calibration"] = view.calibration
     answer = model.predict(
         patterns if is_ok.all() else patterns[is_ok],
         static_background=view.static_background,

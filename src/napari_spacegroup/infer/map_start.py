@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import ClassifySpec
+from ..config import CalibrationSpec, ClassifySpec
 from ..errors import ModelError, ScanError
 from ..jobs import CancelToken, Done, Event, Log, Partial, Progress
 from ..patterns.scan import PatternScan
@@ -20,7 +20,14 @@ from .network import Classifier
 from .pixel_status import status_remarks
 from .provenance import as_plain, map_provenance
 from .spacegroup_map import SpaceGroupMap
-from .view import PatternView, note_view, restored_view, view_of_scan
+from .view import (
+    CALIBRATION_KEY,
+    PatternView,
+    note_view,
+    restored_view,
+    told_calibration,
+    view_of_scan,
+)
 from .witness import ScanWitness
 
 COPPER = 1.54184
@@ -113,7 +120,7 @@ def start_map(
     _check_fit(scan, model, result)
     result.provenance.update(_provenance(scan, model, spec))
     size = fitting_batch(scan, spec.batch_size)
-    header = _header(result, model, size, pattern_center, like)
+    header = _header(result, model, size, pattern_center, like, told_calibration(scan, model))
     view: PatternView | None = None
     if journal is not None:
         facts = asdict(header)
@@ -219,8 +226,11 @@ def _header(
     size: int,
     pattern_center: tuple[float, float, float] | None,
     like: Mapping[str, Any] | None,
+    calibration: CalibrationSpec | None,
 ) -> JournalHeader:
     request = as_plain({"pattern_center": pattern_center, "like": like})
+    if calibration is not None:
+        request[CALIBRATION_KEY] = calibration.model_dump(mode="json")
     fingerprint = str(result.provenance["scan"]["fingerprint"])
     key = model.card.sha256 or model.card.name
     return JournalHeader("classify", fingerprint, key, result.classes, size, request, {})

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import CalibrationSpec, ellipse_of
 from ..errors import ScanError
 
 LOWEST = 12
@@ -26,7 +27,7 @@ class PatternMeasurement:
     center
         Column and row of the point of symmetry, whole numbers at pixel centers.
     spots
-        Column and row of each spot, strongest first, shape ``(n, 2)``.
+        Column and row of each spot in the picture as it is, strongest first, shape ``(n, 2)``.
     strength
         Of each over the background, the strongest 1, shape ``(n,)``.
     symmetry
@@ -47,6 +48,10 @@ class PatternMeasurement:
         From one zone axis alone this can be a fraction of the crystal's own.
     axis
         Zone axis near the beam, with its angle to it in degrees; None if there is none.
+    left_ellipse
+        Ratio and direction of the elliptic distortion that the cubic lattice still shows after
+        the correction, as in :class:`~napari_spacegroup.config.CalibrationSpec`; None without a
+        lattice. A crystal that is not quite cubic shows one too.
     """
 
     center: tuple[float, float]
@@ -60,6 +65,7 @@ class PatternMeasurement:
     rotation: NDArray[np.float64] | None
     lattice_parameter: float | None
     axis: tuple[tuple[int, int, int], float] | None
+    left_ellipse: tuple[float, float] | None = None
 
 
 def measure_pattern(
@@ -67,6 +73,7 @@ def measure_pattern(
     *,
     camera_constant: float | None = None,
     mask: NDArray[np.bool_] | None = None,
+    calibration: CalibrationSpec | None = None,
 ) -> PatternMeasurement:
     """Return the center and the spots of a pattern, and its cubic lattice if it has one.
 
@@ -79,6 +86,9 @@ def measure_pattern(
         its spacing. From a scale bar of ``s`` 1/Å that is ``p`` pixels long, it is ``p / s``.
     mask
         True inside the screen, shape ``(rows, columns)``, or None.
+    calibration
+        Center, camera constant and elliptic distortion, each where it is known, such as
+        ``scan.calibration``. A camera constant of its own goes first.
 
     Raises
     ------
@@ -98,31 +108,39 @@ def measure_pattern(
     if not np.isfinite(image).all() or image.min() == image.max():
         raise ScanError("the pattern is constant or not finite; nothing can be measured on it")
     side = min(image.shape)
+    told = CalibrationSpec() if calibration is None else calibration
+    if camera_constant is None:
+        camera_constant = told.camera_constant
     inside = None if mask is None else torch.from_numpy(np.asarray(mask, dtype=np.float32))
     with torch.inference_mode():
-        found = find_spots(torch.from_numpy(image)[None], inside)
+        found = find_spots(
+            torch.from_numpy(image)[None], inside, center=told.center,
+            correction=None if told.is_round else told.correction,
+        )  # fmt: skip
         indexed = index_cubic(found.position, found.strength)
     is_spot = found.is_spot[0].numpy()
     offset = found.position[0].double().numpy()[is_spot] * side
     center = found.center[0].double().numpy()
-    spots = center + offset * [1, -1]
+    spots = center + (offset @ np.array(told.distortion)) * [1, -1]  # symmetric matrix
     radius = np.linalg.norm(offset, axis=1)
     spacings = None
     if camera_constant is not None:
         spacings = camera_constant / np.maximum(radius, 1e-6)
     evidence = float(indexed.evidence[0])
-    hkl = rotation = lattice = axis = None
+    hkl = rotation = lattice = axis = left = None
     if evidence > SURE:
         on_lattice = indexed.weight[0].numpy()[is_spot] > 0.5
         hkl = indexed.hkl[0].numpy()[is_spot].round().astype(np.int64) * on_lattice[:, None]
         rotation = indexed.rotation[0].double().numpy()
         axis = near_axis(rotation[2])
+        (a, b), (c, d) = indexed.strain[0].tolist()
+        left = ellipse_of(((a, b), (c, d)))
         if camera_constant is not None:
             lattice = camera_constant / (float(indexed.spacing[0]) * side)
     return PatternMeasurement(
         (float(center[0]), float(center[1])), spots,
         found.strength[0].double().numpy()[is_spot], float(found.symmetry[0]), camera_constant,
-        spacings, evidence, hkl, rotation, lattice, axis,
+        spacings, evidence, hkl, rotation, lattice, axis, left,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..config import CalibrationSpec
 from ..errors import ResultError, SpecError
 from ..patterns.geometry import Geometry
 from ..patterns.mask import detect_mask
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 VIEW_KEY = "view"
 """Where a map's provenance keeps it."""
+
+CALIBRATION_KEY = "calibration"
+"""Where the view, and for people the provenance itself, keep that of spot patterns."""
 
 _BROKEN = (KeyError, TypeError, ValueError, binascii.Error, zlib.error)
 
@@ -50,12 +54,15 @@ class PatternView:
         Pattern centers; None for a model that does without.
     axis
         What the columns of powder profiles stand for; None for pictures.
+    calibration
+        Of spot patterns; None for a model that does not read spots, or where nothing is known.
     """
 
     static_background: NDArray[Any] | None = None
     mask: NDArray[np.bool_] | None = None
     center: ScanCenter | None = None
     axis: ProfileAxis | None = None
+    calibration: CalibrationSpec | None = None
 
     def without_rim(self, patterns: NDArray[Any]) -> NDArray[Any]:
         """Return patterns with 0 where NaN outside the screen would spread into the picture."""
@@ -76,7 +83,10 @@ class PatternView:
                 "value": center.centers.tolist() if is_whole else None,
                 "shift": None if center.shift is None else center.shift.tolist(),
             }
-        return {
+        calibration = {}
+        if self.calibration is not None:
+            calibration = {CALIBRATION_KEY: self.calibration.model_dump(mode="json")}
+        return calibration | {
             "mask": None if self.mask is None else _pack(self.mask),
             "pattern_center": stored,
             "axis": None if self.axis is None else {
@@ -120,7 +130,26 @@ def view_of_scan(
             center = given_center(pattern_center)
         else:
             center = scan_center(scan, model, model.card.sha256)
-    return PatternView(scan.static_background, scan.mask, center, scan.axis)
+    calibration = told_calibration(scan, model)
+    return PatternView(scan.static_background, scan.mask, center, scan.axis, calibration)
+
+
+def told_calibration(scan: PatternScan, model: Any) -> CalibrationSpec | None:
+    """Return what a model is told of a scan's calibration: nothing unless it reads spots."""
+    return scan.calibration if getattr(model, "reads_spots", False) else None
+
+
+def calibration_of_map(result: SpaceGroupMap) -> CalibrationSpec | None:
+    """Return the calibration that the spots of a map were corrected by, None for none.
+
+    Raises
+    ------
+    SpecError
+        If the stored one is damaged.
+    """
+    view = result.provenance.get(VIEW_KEY)
+    stored = view.get(CALIBRATION_KEY) if isinstance(view, Mapping) else None
+    return None if stored is None else CalibrationSpec.from_mapping(stored, "the stored view")
 
 
 def view_of_first(
@@ -202,6 +231,8 @@ def restored_view(
         mask = None if stored["mask"] is None else _unpack(stored["mask"])
         center = stored["pattern_center"]
         found = None if center is None else _center(center, geometry)
+        told = stored.get(CALIBRATION_KEY)
+        calibration = None if told is None else CalibrationSpec.from_mapping(told, "the view")
     except _BROKEN as error:
         raise ResultError(
             f"the stored view of the patterns can't be used ({error}); give the pattern center "
@@ -212,7 +243,7 @@ def restored_view(
             f"the stored screen has {mask.shape} pixels, the patterns {pattern_shape}; need a map "
             "of the same scan"
         )
-    return PatternView(static_background, mask, found)
+    return PatternView(static_background, mask, found, calibration=calibration)
 
 
 def stored_view(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -235,6 +266,9 @@ def stored_view(provenance: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def note_view(result: SpaceGroupMap, view: PatternView) -> None:
     """Write into a map's provenance how its patterns were looked at."""
     result.provenance[VIEW_KEY] = as_plain(view.as_plain())  # a score may be NaN
+    result.provenance.pop(CALIBRATION_KEY, None)
+    if view.calibration is not None:
+        result.provenance[CALIBRATION_KEY] = view.calibration.model_dump(mode="json")
     center = view.center
     if center is not None:
         explained = center.explained

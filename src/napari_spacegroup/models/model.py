@@ -17,8 +17,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from ..config import CalibrationSpec
 from ..errors import ModelError
-from ..imaging import ProfileAxis, prepare_inputs
+from ..imaging import ProfileAxis, SpotContract, prepare_inputs
 from .architectures import build
 from .card import CARD_NAME, WEIGHTS_NAME, ModelCard
 from .fusion import fused, versions
@@ -64,6 +65,11 @@ class Model:
         return next(self.network.parameters()).device
 
     @property
+    def reads_spots(self) -> bool:
+        """Return whether the answer depends on the spots of a pattern alone."""
+        return isinstance(self.card.input, SpotContract)
+
+    @property
     def needs_pattern_center(self) -> bool:
         """Return whether the answer depends on where the pattern center is."""
         return isinstance(self.network, SectorNet)
@@ -93,6 +99,7 @@ class Model:
         static_background: NDArray[Any] | None = None,
         mask: NDArray[Any] | None = None,
         axis: ProfileAxis | None = None,
+        calibration: CalibrationSpec | None = None,
     ) -> Tensor:
         """Return the patterns as the network sees them, shape ``(n, 1, rows, columns)``."""
         images = _as_tensor(patterns).to(self.device)
@@ -104,6 +111,10 @@ class Model:
             static_background=None if background is None else background.to(self.device),
             mask=None if inside is None else inside.to(self.device),
             axis=axis,
+            center=None if calibration is None else calibration.center,
+            correction=(
+                None if calibration is None or calibration.is_round else calibration.correction
+            ),
         )
 
     def predict(
@@ -114,6 +125,7 @@ class Model:
         mask: NDArray[Any] | None = None,
         pattern_center: NDArray[Any] | None = None,
         axis: ProfileAxis | None = None,
+        calibration: CalibrationSpec | None = None,
     ) -> NDArray[np.float32]:
         """Return calibrated probabilities.
 
@@ -130,6 +142,9 @@ class Model:
             that needs it and gets None finds it from these patterns, which takes seconds.
         axis
             What the columns of profiles stand for; for a model of powder profiles alone.
+        calibration
+            Of spot patterns: their center and elliptic distortion, for a model that reads spots
+            alone. The scale makes no difference to it.
 
         Returns
         -------
@@ -147,8 +162,9 @@ class Model:
             )
         with torch.inference_mode():
             inputs = self.prepare(
-                patterns, static_background=static_background, mask=mask, axis=axis
-            )
+                patterns, static_background=static_background, mask=mask, axis=axis,
+                calibration=calibration,
+            )  # fmt: skip
             centers = None
             if isinstance(self.network, SectorNet):
                 if pattern_center is None:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
+from .calibrated import FILE_CALIBRATION, calibration_of_axes
 from .geometry import geometry_from_detector
 
 UNITS = {
@@ -36,8 +37,12 @@ UNITS = {
 }
 """Spellings of lengths; anything else (pixel, undefined, a time) is no length."""
 
-LAYER_KEY = "pattern_scan"
+LAYER_KEY = "napari_spacegroup_scan"
 """Key of a layer's metadata under which the plugin keeps the scan behind the layer."""
+
+
+CALIBRATION_KEY = "napari_spacegroup_calibration"
+"""Key of a layer's metadata for the calibration of patterns that have no scan behind them."""
 
 
 def array_and_fields(thing: Any) -> tuple[Any, dict[str, Any]]:
@@ -106,6 +111,8 @@ def _from_layer(layer: Any) -> tuple[Any, dict[str, Any]]:
             "(n, y, x) or (scan_y, scan_x, y, x). Choose another layer."
         )
     fields: dict[str, Any] = {"name": str(layer.name)}
+    if CALIBRATION_KEY in layer.metadata:
+        fields["calibration"] = layer.metadata[CALIBRATION_KEY]
     dimensions = len(data.shape)
     scale = [float(value) for value in layer.scale][-dimensions:]
     units = [str(unit) for unit in (getattr(layer, "units", None) or [""] * dimensions)]
@@ -163,6 +170,11 @@ def _from_signal(signal: Any) -> tuple[Any, dict[str, Any]]:
     )
     if background is not None:
         fields["static_background"] = background
+    calibration = calibration_of_axes(
+        {"scale": float(axis.scale), "units": axis.units} for axis in detector_axes
+    )
+    if calibration is not None:
+        fields |= {"calibration": calibration, "metadata": {FILE_CALIBRATION: calibration}}
     return data, fields
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -21,6 +21,7 @@ from ..errors import MissingPartError, ScanError
 from .options import ReadOptions
 
 if TYPE_CHECKING:
+    from ..config import CalibrationSpec
     from .scan import PatternScan, Technique
 
 READER_ERRORS = (
@@ -93,6 +94,7 @@ def read(
     radiation: Literal["xray", "neutron"] | None = None,
     axis: Literal["two_theta", "q", "d", "tof"] | None = None,
     difc: float | None = None,
+    calibration: CalibrationSpec | Mapping[str, Any] | None = None,
 ) -> PatternScan:
     """Open a scan lazily, with what the file knows about step, detector and background.
 
@@ -130,6 +132,9 @@ def read(
         What its first column is; angles 2θ in degrees, or a time of flight beyond 180.
     difc
         Time of flight of 1 Å [µs], for the first column of such a file.
+    calibration
+        Of spot and ring patterns: fields of :class:`~napari_spacegroup.config.CalibrationSpec`
+        (`center`, `camera_constant`, `ellipse`) that go before what the file says.
 
     Returns
     -------
@@ -142,6 +147,8 @@ def read(
         If there is nothing at the path, or it can't be read as a scan.
     MissingPartError
         If the format needs a package that is not installed.
+    SpecError
+        If a value of the calibration makes no sense.
 
     Examples
     --------
@@ -180,6 +187,9 @@ def read(
     overrides: dict[str, Any] = {"name": name, "technique": technique, "step": step}
     overrides["step_unit"] = step_unit
     found = replace(found, **{key: v for key, v in overrides.items() if v is not None})
+    if calibration is not None:
+        changes = calibration if isinstance(calibration, Mapping) else calibration.given()
+        found = found.with_calibration(**changes)
     if isinstance(mask, str):
         if mask != "auto":
             raise ScanError(f"mask is {mask!r}; need 'auto', a boolean array or None.")

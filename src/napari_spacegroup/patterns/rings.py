@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, optimize
 
+from ..config import CalibrationSpec
 from ..errors import MissingPartError, ScanError
 from .scan import PatternScan
 
 if TYPE_CHECKING:
+    from ..config.calibration import Matrix
     from .source import PatternSource
 
 SAMPLE = 24
@@ -34,7 +36,7 @@ BEAM = 0.15
 def ring_profiles(
     scan: PatternScan,
     *,
-    camera_constant: float,
+    camera_constant: float | None = None,
     center: tuple[float, float] | None = None,
     inner: float | None = None,
     columns: int | None = None,
@@ -48,9 +50,10 @@ def ring_profiles(
     camera_constant
         Wavelength times camera length over pixel size [pixel Å]: the radius of a ring times its
         lattice spacing. From a scale bar of ``s`` 1/Å that is ``p`` pixels long, it is ``p / s``.
+        That of the scan's calibration where None.
     center
-        Column and row of the rings' center, whole numbers at pixel centers; found from the mean
-        of some patterns where None (:func:`find_ring_center`).
+        Column and row of the rings' center, whole numbers at pixel centers. Where None that of the
+        scan's calibration, else found from the mean of some patterns (:func:`find_ring_center`).
     inner
         Radius at which the profiles begin [pixel]; behind the direct beam where None.
     columns
@@ -59,6 +62,7 @@ def ring_profiles(
     Returns
     -------
     profiles
+        Integrated after an elliptic distortion that the scan's calibration knows was taken out.
         Patterns of shape ``(1, columns)``, mean counts per pixel at each q [1/Å], not corrected
         for the solid angle. Small angles are assumed: q is ``2π`` radius over camera constant.
 
@@ -73,7 +77,10 @@ def ring_profiles(
     ----------
     Ashiotis et al. (2015), J. Appl. Cryst. 48, 510-519 (pyFAI).
     """
-    if not (math.isfinite(camera_constant) and camera_constant > 0):
+    told = CalibrationSpec() if scan.calibration is None else scan.calibration
+    camera_constant = told.camera_constant if camera_constant is None else camera_constant
+    center = told.center if center is None else center
+    if camera_constant is None or not (math.isfinite(camera_constant) and camera_constant > 0):
         raise ScanError(
             f"a camera constant of {camera_constant} pixel Å; need the radius of a ring in pixels "
             "times its lattice spacing in Å"
@@ -96,13 +103,15 @@ def ring_profiles(
     count = max(16, round(reach - first)) if columns is None else columns
     from ..imaging import ProfileAxis
 
-    source = RingSource(scan._source, center, (first, reach), count, scan.mask)
+    distortion = None if told.is_round else told.distortion
+    source = RingSource(scan._source, center, (first, reach), count, scan.mask, distortion)
     q = np.asarray(2 * math.pi * source.radii / camera_constant, np.float64)
     axis = ProfileAxis(q, "q")
     return PatternScan.from_source(
         source, name=scan.name, technique="powder", axis=axis, path=scan.path, step=scan.step,
         step_unit=scan.step_unit, present=scan.present, navigation=scan.navigation,
-        metadata={**scan.metadata, "ring_center": center, "camera_constant": camera_constant},
+        metadata={**scan.metadata, "ring_center": center, "camera_constant": camera_constant,
+                  "ellipse": told.ellipse},
     )  # fmt: skip
 
 
@@ -175,6 +184,8 @@ class RingSource:
         Points of a profile.
     mask
         True where a pattern counts, or None.
+    distortion
+        Of offsets from the center (x right, y up), taken out before integrating, or None.
     """
 
     def __init__(
@@ -184,7 +195,9 @@ class RingSource:
         reach: tuple[float, float],
         columns: int,
         mask: NDArray[np.bool_] | None,
+        distortion: Matrix | None = None,
     ) -> None:
+        self.distortion = distortion
         self.parent, self.center, self.reach, self.columns = parent, center, reach, columns
         self.mask = mask
         step = (reach[1] - reach[0]) / columns
@@ -217,13 +230,31 @@ class RingSource:
             self._integrator = _integrator(self.center)
         found = np.empty((len(frames), 1, self.columns), np.float32)
         outside = None if self.mask is None else (~self.mask).astype(np.int8)
+        if self.distortion is not None:
+            inside = np.ones(frames.shape[1:]) if self.mask is None else self.mask.astype(float)
+            outside = (self._straight(inside) < 0.999).astype(np.int8)
         for frame, profile in zip(frames, found, strict=True):
+            if self.distortion is not None:
+                frame = self._straight(frame)
             profile[0] = self._integrator.integrate1d_ng(
                 np.asarray(frame, np.float32), self.columns, mask=outside, unit="r_mm",
                 radial_range=[r / 1000 for r in self.reach], correctSolidAngle=False, dummy=0.0,
                 method=("full", "csr", "cython"),
             ).intensity  # fmt: skip
         return found
+
+    def _straight(self, frame: NDArray[Any]) -> NDArray[np.float64]:
+        """Return a frame whose rings are circles, 0 where it had nothing to show."""
+        if self.distortion is None:
+            return np.asarray(frame, float)
+        (xx, xy), (_, yy) = self.distortion
+        matrix = np.array([[yy, -xy], [-xy, xx]])  # on (row, column), rows count downwards
+        center = np.array(self.center)[::-1]
+        # Of determinant 1: counts per pixel stay what they are.
+        moved = ndimage.affine_transform(
+            np.asarray(frame, float), matrix, center - matrix @ center, order=1, cval=0.0
+        )
+        return np.asarray(moved, float)
 
 
 def _integrator(center: tuple[float, float]) -> Any:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import MissingPartError, ScanError
+from .calibrated import FILE_CALIBRATION, calibration_of_axes
 from .convert import length_unit, technique_of, valid_step
 from .options import ReadOptions, warnings_to_log
 from .scan import PatternScan
@@ -113,6 +114,7 @@ def read_rosetta(path: Path, options: ReadOptions) -> PatternScan:
     if technique == "unknown" and path.suffix.lower() in SPOT_FORMATS:
         technique = "sad"
     energy = _energy(metadata)
+    calibration = calibration_of_axes(_axes(signal)[1])
     return PatternScan.from_source(
         DaskSource(data),
         name=str(metadata.get("General", {}).get("title") or path.stem),
@@ -124,8 +126,10 @@ def read_rosetta(path: Path, options: ReadOptions) -> PatternScan:
             "reader": f"rosettasciio ({plugin['name']})",
             "voltage": energy,
             "scan_names": tuple(_title(s, i) for i, s in enumerate(candidates)),
+            FILE_CALIBRATION: calibration,
         },
         navigation=_overview(signals, signal, grid),
+        calibration=calibration,
     )
 
 

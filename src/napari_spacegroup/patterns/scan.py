@@ -6,8 +6,6 @@ is a lazy view for display, :meth:`PatternScan.batches` streams for work.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
+from .calibrated import calibrated
+from .checks import check_scan
+from .fingerprint import scan_fingerprint
 from .geometry import Geometry
 from .mask import detect_mask
 from .source import (
@@ -27,12 +28,12 @@ from .source import (
     DaskSource,
     PatternSource,
     as_dask,
-    check_numeric,
     let_go,
     source_of,
 )
 
 if TYPE_CHECKING:
+    from ..config import CalibrationSpec
     from ..imaging import ProfileAxis
 
 logger = logging.getLogger(__name__)
@@ -75,6 +76,9 @@ class PatternScan:
         Overview image that the file brings along, shape ``(scan_y, scan_x)``.
     axis
         What the columns of powder profiles stand for; None for pictures.
+    calibration
+        Of spot patterns: center, camera constant and elliptic distortion, as far as they are
+        known; None for nothing. See :meth:`with_calibration`.
 
     Raises
     ------
@@ -96,37 +100,11 @@ class PatternScan:
     source: PatternSource | None = field(default=None, repr=False)
     navigation: NDArray[Any] | None = field(default=None, repr=False)
     axis: ProfileAxis | None = field(default=None, repr=False)
+    calibration: CalibrationSpec | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and types; nothing is read."""
-        if not isinstance(self.data, da.Array) or self.data.ndim != 4:
-            raise ScanError(
-                f"A PatternScan needs a dask array of four dimensions; got {type(self.data)} "
-                f"of shape {getattr(self.data, 'shape', None)}. Use PatternScan.from_array."
-            )
-        if 0 in self.data.shape:
-            raise ScanError(
-                f"The scan {self.name!r} has shape {self.data.shape}: zero patterns, or patterns "
-                "without pixels; need at least one. Check that the scan was saved."
-            )
-        check_numeric(self.data.dtype, f"The scan {self.name!r}")
-        for label, image, shape in (
-            ("static background", self.static_background, self.pattern_shape),
-            ("mask", self.mask, self.pattern_shape),
-            ("presence", self.present, self.scan_shape),
-            ("navigation image", self.navigation, self.scan_shape),
-        ):
-            if image is not None and tuple(image.shape) != shape:
-                raise ScanError(
-                    f"The {label} of {self.name!r} has shape {tuple(image.shape)}; need {shape} "
-                    "to fit the patterns. Crop or bin both alike, or leave it out."
-                )
-        center = np.zeros(3) if self.geometry is None else self.geometry.pattern_center
-        if center.ndim == 3 and center.shape[:2] != self.scan_shape:
-            raise ScanError(
-                f"Pattern centers of shape {center.shape} do not fit the scan of "
-                f"{self.scan_shape}; need one per pixel or one in all."
-            )
+        check_scan(self)
         if self.source is None:
             object.__setattr__(self, "source", DaskSource(self.data))
 
@@ -327,18 +305,33 @@ class PatternScan:
         Covers path, size and time of the file, shape, type, and the first and last
         pattern; not every pattern, so it tells files apart but is no proof of integrity.
         """
-        facts: list[Any] = [list(self.data.shape), str(self.dtype), self.metadata.get("crop")]
-        if self.axis is not None:
-            facts += [self.axis.kind, self.axis.wavelength, self.axis.values[[0, -1]].tolist()]
-        if self.path is not None:
-            facts.append(str(self.path.resolve()))
-            if self.path.exists():
-                status = self.path.stat()
-                facts += [status.st_size, status.st_mtime_ns]
-        digest = hashlib.blake2b(json.dumps(facts, default=str).encode(), digest_size=16)
-        for index in (0, self.n_patterns - 1):
-            digest.update(np.ascontiguousarray(self._read(index, index + 1)).tobytes())
-        return digest.hexdigest()
+        return scan_fingerprint(self)
+
+    def with_calibration(
+        self, calibration: CalibrationSpec | None = None, **changes: Any
+    ) -> PatternScan:
+        """Return the scan with another calibration of its spot patterns.
+
+        Parameters
+        ----------
+        calibration
+            Instead of the present one; None changes that one.
+        **changes
+            Fields of :class:`~napari_spacegroup.config.CalibrationSpec`: `center`,
+            `camera_constant`, `ellipse`.
+
+        Raises
+        ------
+        SpecError
+            If a value makes no sense.
+        ScanError
+            If the center lies far beyond the patterns.
+
+        Examples
+        --------
+        >>> scan = scan.with_calibration(center=(131.0, 120.5))  # doctest: +SKIP
+        """
+        return replace(self, calibration=calibrated(self.calibration, calibration, changes))
 
     @classmethod
     def from_source(cls, source: PatternSource, **fields: Any) -> PatternScan:

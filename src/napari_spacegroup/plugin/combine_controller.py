@@ -20,9 +20,16 @@ from ..errors import SpaceGroupError
 from .aide import Aide, Answer
 from .bridge import Bridge
 from .combine_state import AxisRow, CombineState, EvidenceRow
-from .describe import name_of, percent, rank, summed
+from .describe import axis_name, name_of, percent, rank, summed
 from .layers import LayerFrame
-from .regions import patterns_of_layer, region_layer, region_mask, start_region, why_not_patterns
+from .regions import (
+    patterns_behind,
+    patterns_of_layer,
+    region_layer,
+    region_mask,
+    start_region,
+    why_not_patterns,
+)
 from .state import Bar, MapState
 
 if TYPE_CHECKING:
@@ -122,7 +129,7 @@ class CombineController:
         viewer.layers.events.inserted.connect(self._look_around)
         viewer.layers.events.removed.connect(self._look_around)
         pattern.state.events.view.connect(self._look_around)
-        map_state.events.model.connect(self._read_all)
+        map_state.events.model.connect(self.read_again)
         map_state.events.level.connect(self._show)
         for name in ("method", "alpha", "beta", "axis", "reach"):
             getattr(state.events, name).connect(self._join)
@@ -131,7 +138,7 @@ class CombineController:
         """Look at what could be added, because a dock asks."""
         self._is_open = True
         self._look_around()
-        self._read_all()
+        self.read_again()
 
     def close(self, timeout: float = 0.0) -> None:
         """End the helper thread; the dock may be opened again."""
@@ -146,11 +153,11 @@ class CombineController:
         if found is None:
             self.state.say(self.state.why_not_pattern, is_alert=True)
             return
-        _, scan, (row, column) = found
+        layer, scan, (row, column) = found
         region = np.zeros(scan.scan_shape, bool)
         region[row, column] = True
         name = f"{scan.name} ({row}, {column})"
-        self._add([Source(name, partial(_same, scan), region)])
+        self._add([Source(name, patterns_behind(layer, scan), region)])
 
     def add_layers(self) -> None:
         """Add every selected layer: one pattern of a photograph, all of a stack."""
@@ -165,7 +172,8 @@ class CombineController:
         except SpaceGroupError as error:
             self.state.say(str(error), is_alert=True)
             return
-        self._add([Source(scan.name, partial(_same, scan)) for scan in scans])
+        pairs = zip(usable, scans, strict=True)
+        self._add([Source(scan.name, patterns_behind(layer, scan)) for layer, scan in pairs])
 
     def add_files(self, paths: Sequence[Path]) -> None:
         """Add files: photographs or scans."""
@@ -192,9 +200,8 @@ class CombineController:
             self.state.say("No pixel of the scan lies in what was drawn.", is_alert=True)
             return
         drawn.mode = "pan_zoom"
-        self._add(
-            [Source(f"{scan.name}, {int(region.sum())} pixels", partial(_same, scan), region)]
-        )
+        name = f"{scan.name}, {int(region.sum())} pixels"
+        self._add([Source(name, patterns_behind(layer, scan), region)])
         drawn.data = []
         self.state.is_drawing = False
         viewer.layers.selection.active = layer
@@ -238,8 +245,8 @@ class CombineController:
 
         self._aide.ask(f"{READ} {key}", question)
 
-    def _read_all(self, *_: Any) -> None:
-        """Read again: another model was chosen, or the dock was opened again."""
+    def read_again(self, *_: Any) -> None:
+        """Read all lines again: another model or calibration, or the dock was opened again."""
         self._found.clear()
         self.state.rows = tuple(EvidenceRow(row.key, row.name, is_ticked=row.is_ticked)
                                 for row in self.state.rows)  # fmt: skip
@@ -373,13 +380,9 @@ class CombineController:
             state.is_drawing = False
 
 
-def _same(scan: PatternScan) -> PatternScan:
-    return scan
-
-
 def axis_row(found: TiltSuggestion) -> AxisRow:
     """Return a suggestion as the dock shows it."""
-    name = "[" + " ".join(f"{abs(x)}\u0304" if x < 0 else str(x) for x in found.axis) + "]"
+    name = axis_name(found.axis)
     parts = " | ".join(" ".join(str(group) for group in part) for part in found.splits)
     detail = f"Tells apart {parts}"
     if found.other is not None:

@@ -160,3 +160,8 @@ def shape_line(shape: Sequence[int]) -> str:
     """Return the size of a stack that another plugin opened, in one line."""
     scan = " × ".join(str(n) for n in ([1, *shape] if len(shape) == 3 else shape)[:-2])
     return f"{scan} patterns, {shape[-2]} × {shape[-1]}"
+
+
+def axis_name(axis: Sequence[int]) -> str:
+    """Return a zone axis in brackets, negative indices with an overbar."""
+    return "[" + " ".join(f"{abs(x)}\u0304" if x < 0 else str(x) for x in axis) + "]"

@@ -15,7 +15,8 @@ import numpy as np
 
 from .describe import hover_line, name_of, percent, rank, read_pixel, summed
 from .hover import scan_pixel
-from .layers import SCAN_KEY, VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
+from .layers import VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
+from .regions import is_photograph, patterns_of_layer
 from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView, Reasons, TickRow
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class PatternController:
         self.is_following = False
         viewer.cursor.events.position.connect(self._on_cursor)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.layers.selection.events.active.connect(self._on_active)
         state.events.pinned.connect(self._on_pinned)
         state.events.asks_why.connect(self.refresh)
         for name in ("level", "threshold", "model", "job", "map_name"):
@@ -83,6 +85,7 @@ class PatternController:
             self.is_following = True
             viewer.mouse_drag_callbacks.append(self._on_press)
             self._on_layers()
+            self._on_active()
             self.refresh()
 
     def stop(self) -> None:
@@ -103,7 +106,7 @@ class PatternController:
         layer = None if self._shown is None else self._shown[0]()
         if self._shown is None or layer is None or self.state.view is None:
             return None
-        return layer, scan_of(layer), self._shown[1]
+        return layer, patterns_of_layer(layer), self._shown[1]
 
     def look_at(self, scan_y: int, scan_x: int) -> None:
         """Show one pixel of the current scan; an outside one changes nothing."""
@@ -200,7 +203,22 @@ class PatternController:
                 return layer
         return None
 
+    def _photograph(self) -> napari.layers.Layer | None:
+        """Return the active layer if it is one picture, whose only pattern is shown."""
+        viewer = self._viewer()
+        active = None if viewer is None else viewer.layers.selection.active
+        return active if is_photograph(active) else None
+
+    def _on_active(self, *_: Any) -> None:
+        photograph = self._photograph()
+        if photograph is not None and self.is_following:
+            self.state.pinned = None  # was a pixel of another layer
+            self._ask(photograph, (0, 0))
+
     def _under(self, position: Any) -> tuple[napari.layers.Layer, tuple[int, int]] | None:
+        photograph = self._photograph()
+        if photograph is not None:
+            return photograph, (0, 0)
         layer = self._source_layer()
         if layer is None:
             return None
@@ -213,9 +231,7 @@ class PatternController:
 
     def _ask(self, layer: napari.layers.Layer, pixel: tuple[int, int]) -> None:
         self._shown = (weakref.ref(layer), pixel)
-        scan = layer.metadata.get(SCAN_KEY)
-        if scan is None:
-            scan = scan_of(layer)
+        scan = patterns_of_layer(layer)
         result = self._presenter.result
         view = self._presenter.layer.metadata[VIEW_KEY] if self._presenter.layer else None
         if result is not None and (
@@ -270,12 +286,20 @@ def make_view(
     bars: tuple[Bar, ...] = ()
     verdict = ""
     missing = status.reason or ("" if model_name else "No model is chosen")
+    can_calibrate = scan.axis is None and scan.technique == "sad"
+    remark = ""
+    model = None
+    if model_name and status is PixelStatus.OK:
+        model = provider.load(model_name, "inspect")
+        reads_spots = getattr(model, "reads_spots", False)
+        can_calibrate |= reads_spots and scan.axis is None
+        if result is not None and reads_spots and _is_stale(result, scan):
+            result, remark = None, " (map of another calibration)"
     if result is not None:
         reading = read_pixel(result, scan_y, scan_x, level, threshold)
         bars = reading.bars
         verdict = f"Unknown: {reading.reason}" if not reading.label else ""
-    if model_name and status is PixelStatus.OK:
-        model = provider.load(model_name, "inspect")
+    if model is not None:
         network = provider.network_view(model, measured, scan)
         if asks_why and scan.axis is None:
             reasons = provider.reasons(model, measured, scan)
@@ -292,10 +316,19 @@ def make_view(
         verdict, bars = f"Unknown: {status.reason}", ()
     if not verdict and bars:
         verdict = f"{name_of(bars[0], level)}, confidence {percent(bars[0].probability)}"
+    verdict += remark if verdict else ""
     geometry = scan.geometry
     if geometry is not None:
         geometry = replace(geometry, pattern_center=geometry.at(scan_y, scan_x))
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
-        scan.mask, geometry, scan.static_background, ticks,
+        scan.mask, geometry, scan.static_background, ticks, can_calibrate,
+        scan.n_patterns == 1,
     )  # fmt: skip
+
+
+def _is_stale(result: SpaceGroupMap, scan: PatternScan) -> bool:
+    """Return whether a map of spot patterns was made by another calibration than the scan's."""
+    from ..infer.view import calibration_of_map
+
+    return calibration_of_map(result) != scan.calibration

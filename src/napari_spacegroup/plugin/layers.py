@@ -8,7 +8,7 @@ its *confidence*. Other plugins may read them through the keys below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from ..errors import ScanError
 from ..infer import SpaceGroupMap
 from ..patterns import PatternScan
+from ..patterns.convert import CALIBRATION_KEY, LAYER_KEY
 from .describe import level_symbols
 
 if TYPE_CHECKING:
     import napari.layers
     from napari.utils.colormaps import DirectLabelColormap
 
-SCAN_KEY = "napari_spacegroup_scan"
+    from ..config import CalibrationSpec
+
+SCAN_KEY = LAYER_KEY
 MAP_KEY = "napari_spacegroup_map"
 VIEW_KEY = "napari_spacegroup_view"
 
@@ -167,6 +170,16 @@ def scan_of(layer: napari.layers.Layer) -> PatternScan:
     if problem:
         raise ScanError(problem)
     return PatternScan.from_array(layer)
+
+
+def set_calibration(layer: napari.layers.Layer, calibration: CalibrationSpec | None) -> None:
+    """Give the patterns behind a layer another calibration; None for none."""
+    scan = layer.metadata.get(SCAN_KEY)
+    kept = {key: value for key, value in layer.metadata.items() if key != CALIBRATION_KEY}
+    if isinstance(scan, PatternScan):
+        layer.metadata = {**kept, SCAN_KEY: replace(scan, calibration=calibration)}
+    else:
+        layer.metadata = kept if calibration is None else {**kept, CALIBRATION_KEY: calibration}
 
 
 def why_not_scan(layer: napari.layers.Layer) -> str:

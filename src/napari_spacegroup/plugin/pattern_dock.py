@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.settings import get_settings
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QBoxLayout,
@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .calibrate_panel import CalibratePanel
 from .controls import ElidedLabel, hint_label
 from .dock import Dock
 from .painting import BarChart, PatternImage
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 WIDE = 480
 GAP = 8
-BOTTOM_HEIGHT = 210
+BOTTOM_HEIGHT, CALIBRATE_HEIGHT = 210, 430
 UNBOUNDED = 16777215  # Qt's own
 TITLE = "Pattern (napari-spacegroup)"
 
@@ -50,6 +51,7 @@ class PatternDock(Dock):
         self._bindings.connect(events.view, self._update)
         self._bindings.connect(events.message, self._update)
         self._bindings.connect(events.pinned, self._update)
+        self._bindings.connect(self.calibrate.state.events.is_on, self._update)
         self._restyle()
         self._update()
 
@@ -63,6 +65,14 @@ class PatternDock(Dock):
             "cells that explain its lines"
         )
         self.why_button.toggled.connect(self._ask_why)
+        self.calibrate = self.session.calibrate
+        self.calibrate_button = QPushButton("Calibrate")
+        self.calibrate_button.setCheckable(True)
+        self.calibrate_button.setToolTip(
+            "Center, scale and elliptic distortion of spot patterns, by marks on the pattern"
+        )
+        self.calibrate_button.toggled.connect(self._switch_calibrating)
+        self.panel = CalibratePanel(self.calibrate, self._bindings)
         self.follow_button = QPushButton("Follow cursor")
         self.follow_button.clicked.connect(self._follow)
         self.measured = PatternImage("As measured", "")
@@ -72,6 +82,7 @@ class PatternDock(Dock):
         self.hint = hint_label()
         head = QHBoxLayout()
         head.addWidget(self.where, 1)
+        head.addWidget(self.calibrate_button)
         head.addWidget(self.why_button)
         head.addWidget(self.follow_button)
         self._images = QWidget()
@@ -80,32 +91,48 @@ class PatternDock(Dock):
         images.setSpacing(GAP)
         images.addWidget(self.measured, 1)
         images.addWidget(self.network, 1)
-        answers = QVBoxLayout()
+        self._answers = QWidget()
+        answers = QVBoxLayout(self._answers)
+        answers.setContentsMargins(0, 0, 0, 0)
         answers.addWidget(self.verdict)
         answers.addWidget(self.bars)
         answers.addStretch(1)
         self._body = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self._body.setSpacing(GAP)
         self._body.addWidget(self._images, 1)
-        self._body.addLayout(answers, 2)
+        self._body.addWidget(self._answers, 2)
         column = QVBoxLayout(self)
         column.setContentsMargins(GAP, GAP, GAP, GAP)
         column.addLayout(head)
         column.addWidget(self.hint)
         column.addLayout(self._body, 1)
+        column.addWidget(self.panel, 100)
         self.setMinimumWidth(230)
 
     def _update(self, *_: Any) -> None:
         state, view = self.state, self.state.view
-        follows = "Click a pixel to pin it." if state.pinned is None and view is not None else ""
+        can_pin = view is not None and not view.is_single and state.pinned is None
+        follows = "Click a pixel to pin it." if can_pin else ""
         self.hint.setText(state.message or follows)
         self.hint.setVisible(bool(self.hint.text()))
         self.follow_button.setVisible(state.pinned is not None)
         if view is None:
             self.where.setText("No pattern")
+        elif view.is_single:
+            self.where.setText(view.scan_name)
         else:
             pinned = ", pinned" if state.pinned == (view.scan_y, view.scan_x) else ""
             self.where.setText(f"Row {view.scan_y}, column {view.scan_x}{pinned}")
+        is_on = self.calibrate.state.is_on
+        can_calibrate = is_on or (view is not None and view.can_calibrate)
+        self.calibrate_button.setVisible(can_calibrate)
+        with QSignalBlocker(self.calibrate_button):
+            self.calibrate_button.setChecked(is_on)
+        self.panel.setVisible(is_on)
+        self._images.setVisible(not is_on)
+        self._answers.setVisible(not is_on)
+        self.why_button.setVisible(not is_on)
+        self.panel.set_values(None if view is None or not is_on else view.measured)
         self.measured.set_values(None if view is None else view.measured)
         self.network.set_values(None if view is None else view.network)
         self.network.set_reasons(None if view is None else view.reasons)
@@ -121,6 +148,19 @@ class PatternDock(Dock):
         for widget in (self.measured, self.network, self.bars):
             widget.colors = colors
             widget.update()
+        self.panel.recolor(colors)
+
+    def _switch_calibrating(self, is_on: bool) -> None:
+        self.calibrate.state.is_on = is_on
+        self._resize_dock(CALIBRATE_HEIGHT if is_on else BOTTOM_HEIGHT)
+
+    def _resize_dock(self, height: int) -> None:
+        """Give marks room to be placed in, and take it away again, at the bottom of the window."""
+        dock, window = self.parent(), self.window()
+        if not isinstance(dock, QDockWidget) or not isinstance(window, QMainWindow):
+            return
+        if window.dockWidgetArea(dock) == Qt.DockWidgetArea.BottomDockWidgetArea:
+            window.resizeDocks([dock], [height], Qt.Orientation.Vertical)
 
     def _ask_why(self, asks: bool) -> None:
         self.state.asks_why = asks

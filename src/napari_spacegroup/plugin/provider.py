@@ -167,7 +167,7 @@ class ZooProvider:
             _inside(pattern, scan)[None],
             static_background=scan.static_background,
             mask=scan.mask,
-            **_axis(scan, model),
+            **_told(scan, model),
         )
         seen = np.asarray(inputs[0, 0].cpu().numpy(), dtype=np.float32)
         is_spots = getattr(model.card.input, "kind", "") == "spots"
@@ -180,7 +180,7 @@ class ZooProvider:
             static_background=scan.static_background,
             mask=scan.mask,
             pattern_center=_mean_center(scan, model),
-            **_axis(scan, model),
+            **_told(scan, model),
         )
         return np.asarray(found[0], dtype=np.float32)
 
@@ -260,6 +260,15 @@ def _mean_center(scan: PatternScan, model: Any) -> NDArray[np.float64] | None:
     center = scan_center(scan, model, model.card.sha256)  # type: ignore[attr-defined]
     mean: NDArray[np.float64] = center.centers.reshape(-1, 3).mean(0)
     return mean
+
+
+def _told(scan: PatternScan, model: Any) -> dict[str, Any]:
+    """Return what a model is told of profiles and of spots besides the pattern."""
+    from ..infer.view import told_calibration
+
+    calibration = told_calibration(scan, model)
+    known = {} if calibration is None else {"calibration": calibration}
+    return _axis(scan, model) | known
 
 
 def _axis(scan: PatternScan, model: Any) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..patterns import PatternScan
+from ..patterns.convert import CALIBRATION_KEY
 from ..patterns.images import grey
 from .layers import MAP_KEY, SCAN_KEY, LayerFrame, scan_of, why_not_scan
 
@@ -89,5 +92,34 @@ def patterns_of_layer(layer: napari.layers.Layer) -> PatternScan:
         If it holds none; :func:`why_not_patterns` says the same in advance.
     """
     if layer.ndim == 2 and SCAN_KEY not in layer.metadata:
-        return PatternScan.from_array(grey(np.asarray(layer.data)), name=layer.name)
+        calibration = layer.metadata.get(CALIBRATION_KEY)
+        return PatternScan.from_array(
+            grey(np.asarray(layer.data)), name=layer.name, calibration=calibration
+        )
     return scan_of(layer)
+
+
+def is_photograph(layer: napari.layers.Layer | None) -> bool:
+    """Return whether a layer is one picture that may be a pattern, with no scan behind it."""
+    if layer is None or layer.ndim != 2 or SCAN_KEY in layer.metadata:
+        return False
+    return not why_not_patterns(layer)
+
+
+def patterns_behind(layer: napari.layers.Layer, scan: PatternScan) -> Callable[[], PatternScan]:
+    """Return what gives a layer's patterns as they are calibrated by then.
+
+    Parameters
+    ----------
+    layer
+        Kept weakly; when it is gone, ``scan`` is what it had.
+    scan
+        Its patterns now.
+    """
+    alive = weakref.ref(layer)
+
+    def give() -> PatternScan:
+        found = alive()
+        return scan if found is None else patterns_of_layer(found)
+
+    return give

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import SpecError
 from .aide import Aide, Answer
 from .bridge import Bridge
+from .calibrate_controller import CalibrateController
+from .calibrate_state import CalibrateState
 from .classify import ClassifyController
 from .combine_controller import CombineController
 from .combine_state import CombineState
@@ -69,6 +71,8 @@ class Session:
         self.combine = CombineController(
             viewer, CombineState(), self.pattern, self.map_state, self.provider
         )
+        self.calibrate = CalibrateController(viewer, CalibrateState(), self.pattern)
+        self.calibrate.used.connect(self.combine.read_again)
         self.live_state = LiveState()
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
@@ -102,6 +106,8 @@ class Session:
             self.live.abandon()
         if name == "simulate" and "simulate" not in self._docks.values():
             self.simulate.close()
+        if name == "pattern" and "pattern" not in self._docks.values():
+            self.calibrate.close()
         if name == "combine" and "combine" not in self._docks.values():
             self.combine.close()
         if not self._docks:
@@ -119,6 +125,7 @@ class Session:
         self.train.close(timeout)
         self.simulate.close(timeout)
         self.combine.close(timeout)
+        self.calibrate.close(timeout)
         self._aide.close(timeout)
         self._starter.close(timeout)
 

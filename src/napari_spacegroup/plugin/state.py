@@ -228,6 +228,10 @@ class PatternView:
         Of the scan, shape of ``measured``, or None.
     ticks
         Of a profile: where the lines of its likeliest crystals lie, if that was asked for.
+    can_calibrate
+        Whether it is, or is taken for, a spot pattern.
+    is_single
+        Whether the scan is this pattern alone.
     """
 
     scan_name: str
@@ -243,6 +247,8 @@ class PatternView:
     geometry: Geometry | None = None
     static_background: NDArray[np.generic] | None = None
     ticks: tuple[TickRow, ...] = ()
+    can_calibrate: bool = False
+    is_single: bool = False
 
 
 @dataclass

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..config import HolderSpec
+from ..config import CalibrationSpec, HolderSpec
 from ..errors import ScanError
 from ..infer import CenterFinder, scan_center
 from ..infer.combine import CombinedEvidence, combine_probabilities
 from ..infer.map_start import with_wavelength
 from ..infer.pixel_status import PixelStatus, pattern_status
 from ..infer.tilt import TiltSuggestion, axes_along, cubic_misorientations, suggest_axes
-from ..infer.view import PatternView
+from ..infer.view import PatternView, told_calibration
 from .classify_scan import ScanLike, as_model, as_scan
 
 if TYPE_CHECKING:
@@ -124,6 +124,7 @@ def combine(
     holder: HolderSpec | None = None,
     axes: int = 16,
     region: NDArray[np.bool_] | None = None,
+    calibration: CalibrationSpec | None = None,
     device: str | None = None,
 ) -> Combination:
     """Return what several patterns of one crystal say together.
@@ -142,6 +143,8 @@ def combine(
         How many low-index zone axes may be suggested.
     region
         Which pixels of a single scan, shape ``(scan_y, scan_x)``.
+    calibration
+        What it says of center, camera constant and ellipse goes before what the scans say.
     device
         Torch device; see :func:`~.classify_scan.classify`.
 
@@ -163,6 +166,8 @@ def combine(
         raise ScanError(f"a region needs one scan, got {len(sources)}; leave it out or give one")
     found: list[PatternEvidence] = []
     for source in sources:
+        if calibration is not None:
+            source = as_scan(source).with_calibration(**calibration.given())
         found += pattern_evidence(source, network, region=region, most=MOST - len(found))
     if independence is None:
         independence = card_independence(network)
@@ -212,10 +217,14 @@ def pattern_evidence(
     if not ok.any():
         return []
     names = [scan.name if scan.n_patterns == 1 else f"{scan.name} {int(i)}" for i in chosen[ok]]
-    rows = network.predict(flat[ok], mask=scan.mask, **_of_scan(scan, network, chosen[ok]))
+    told = told_calibration(scan, network)
+    calibration = {} if told is None else {"calibration": told}
+    rows = network.predict(
+        flat[ok], mask=scan.mask, **calibration, **_of_scan(scan, network, chosen[ok])
+    )
     rotations: list[NDArray[np.float64] | None] = [None] * len(names)
     if network.card.technique == "sad" and getattr(network.card.input, "kind", "") == "spots":
-        rotations = _orientations(network.prepare(flat[ok], mask=scan.mask).cpu())
+        rotations = _orientations(network.prepare(flat[ok], mask=scan.mask, **calibration).cpu())
     grain = "" if region is None else f"{scan.name} {hash(region.tobytes())}"
     return [PatternEvidence(*each, grain) for each in zip(names, rows, rotations, strict=True)]
 
