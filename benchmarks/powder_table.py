@@ -152,6 +152,39 @@ def papers() -> list[str]:
     return lines
 
 
+def limits() -> list[str]:
+    """Return what limits networks of synthetic crystals, and the oracle."""
+    stored = json.loads((RESULTS / "powder_limits.json").read_text(encoding="utf-8"))
+    lines = [
+        f"Simulated, seed {stored['seed']}, on {stored['made']['hardware']['processor']}; networks "
+        "that saw synthetic crystals alone.",
+        "",
+        "| crystals | n | network trained on | condition | crystal system | Bravais lattice | "
+        "extinction group | space group | top 5 |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in stored["rows"]:
+        lines.append(
+            f"| {row['set']} | {row['n']:,} | {row['model']} | {row['condition']} | "
+            f"{row['crystal_system']:.1%} | {row['bravais_lattice']:.1%} | "
+            f"{row['extinction_group']:.1%} | {row['space_group']:.1%} | {row['top_5']:.1%} |"
+        )
+    lines += [
+        "",
+        "What an oracle reaches that knows a level for certain and takes its most frequent space "
+        "group:",
+        "",
+        "| crystals | crystal system known | Bravais lattice known | extinction group known |",
+        "|---|---|---|---|",
+    ]
+    for title, found in stored["oracle"].items():
+        lines.append(
+            f"| {title} | {found['crystal_system']:.1%} | {found['bravais_lattice']:.1%} | "
+            f"{found['extinction_group']:.1%} |"
+        )
+    return lines
+
+
 def supply() -> list[str]:
     """Return the sentence on the supply."""
     stored = json.loads((RESULTS / "powder_supply.json").read_text(encoding="utf-8"))
@@ -211,7 +244,7 @@ def blocks() -> dict[str, list[str]]:
     for name in ("xrd-symmetry", SYNTHETIC, "neutron-symmetry"):
         if (RESULTS / f"powder_{name}.json").is_file():
             lines += [*table(name), ""]
-    found = {"results": [*lines, *supply()], "few labels": few_labels()}
+    found = {"results": [*lines, *supply()], "few labels": few_labels(), "limits": limits()}
     if (RESULTS / "powder_papers.json").is_file():
         found["papers"] = papers()
     return found
