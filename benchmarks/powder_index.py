@@ -2,9 +2,9 @@
 
     python benchmarks/powder_index.py --shared ../shared/data
 
-The weights of both (``trust``, ``temperature``, ``unfound``) are fitted on simulated profiles of
-real structures, prototypes that are not in the simulated set that is reported; measured profiles
-are reported and nothing is fitted on them.
+The weights of both (``trust``, ``temperature``, ``absences``, ``unfound``, ``misled``) are fitted
+on simulated profiles of real structures, prototypes that are not in the simulated set that is
+reported; measured profiles are reported and nothing is fitted on them.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.frequencies import space_group_shares
 from napari_spacegroup.errors import PhaseError
 from napari_spacegroup.imaging import ProfileAxis, ProfileContract
-from napari_spacegroup.infer.powder_cell import PowderIndex, index_profile
-from napari_spacegroup.infer.powder_joint import joint_probabilities
+from napari_spacegroup.infer.powder_cell import MOST_LINES, PowderIndex, index_profile
+from napari_spacegroup.infer.powder_joint import joint_probabilities, weighed
 from napari_spacegroup.models import load_model
 from napari_spacegroup.patterns import PatternScan, from_profiles, read
 from napari_spacegroup.simulate.diffractometer import ProfileRange, raw_profiles
@@ -119,30 +119,27 @@ def joined(
 def fitted(
     indexes: list[PowderIndex], network: np.ndarray | None, truth: np.ndarray
 ) -> dict[str, float]:
-    """Return the weights with the best mean log probability of the truth.
-
-    Of those within one standard error of the best, the ones that trust the network least: what it
-    learnt from synthetic crystals counts where it clearly helps.
-    """
-    tried: list[tuple[dict[str, float], np.ndarray]] = []
-    trusts = (0.0, 0.25, 0.5, 0.75, 1.0) if network is not None else (0.0,)
-    for trust, temperature, absences, unfound in itertools.product(
-        trusts, (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
-        (0.02, 0.05, 0.1, 0.2),
-    ):  # fmt: skip
-        fit = {"trust": trust, "temperature": temperature, "absences": absences,
-               "unfound": unfound}  # fmt: skip
-        found = joined(indexes, network, fit)
-        tried.append((fit, -np.log(found[np.arange(len(truth)), truth - 1] + 1e-12)))
-    best = min(tried, key=lambda row: row[1].mean())[1]
-
-    def is_as_good(losses: np.ndarray) -> bool:
-        apart = losses - best
-        return bool(apart.mean() <= apart.std() / np.sqrt(len(apart)))
-
-    least = min(fit["trust"] for fit, losses in tried if is_as_good(losses))
-    alike = [row for row in tried if row[0]["trust"] == least]
-    return min(alike, key=lambda row: row[1].mean())[0]
+    """Return the weights with the best mean log probability of the truth."""
+    own = np.stack([space_group_shares()] * len(indexes)) if network is None else network
+    shares = np.array([index.used / MOST_LINES for index in indexes])
+    best: tuple[float, dict[str, float]] = (np.inf, {})
+    trusts = (0.25, 0.5, 0.75, 1.0) if network is not None else (0.0,)
+    for temperature, absences in itertools.product(
+        (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0), (1.0, 1.5, 2.0, 3.0, 4.0)
+    ):
+        found = np.stack([
+            index.tempered(max(1.0, temperature * share), max(1.0, absences * share))
+            for index, share in zip(indexes, shares, strict=True)
+        ])  # fmt: skip
+        for trust, unfound, misled in itertools.product(
+            trusts, (0.02, 0.05, 0.1, 0.2, 0.5), (0.0, 0.05, 0.1, 0.2, 0.3)
+        ):
+            said = weighed(found, CLASSES, own, trust=trust, unfound=unfound, misled=misled)
+            loss = float(-np.log(said[np.arange(len(truth)), truth - 1] + 1e-12).mean())
+            if loss < best[0]:
+                best = loss, {"trust": trust, "temperature": temperature, "absences": absences,
+                              "unfound": unfound, "misled": misled}  # fmt: skip
+    return best[1]
 
 
 def cell_report(index: PowderIndex) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def positions() -> list[str]:
         f"weigh was fitted on {stored['fitted_on']} simulated profiles of other prototypes: power "
         f"{fit['trust']:g} of the network, temperature {fit['temperature']:g} for cells "
         f"and {fit['absences']:g} for absences, a cell of higher "
-        f"symmetry missed {fit['unfound']:g} times as often as a triclinic one.",
+        f"symmetry missed {fit['unfound']:g} times as often as a triclinic one, all cells wrong "
+        f"with probability {fit['misled']:g}.",
         "",
         "| profiles | n | by | crystal system | Bravais lattice | extinction group | space group | "
         "mirror images as one | top 5 | calibration error |",

@@ -26,4 +26,5 @@ def test_classify_weighs_as_was_fitted(repository):
     assert stored["fits"]["both"] == {
         "trust": powder_joint.TRUST, "temperature": powder_joint.TEMPERATURE,
         "absences": powder_joint.ABSENCES, "unfound": powder_joint.UNFOUND,
+        "misled": powder_joint.MISLED,
     }  # fmt: skip

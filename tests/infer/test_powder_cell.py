@@ -93,6 +93,16 @@ def test_noise_leaves_the_answer_to_the_network():
     assert joint.sum() == pytest.approx(1)
 
 
+def test_all_cells_may_be_wrong():
+    found = index_profile(AXIS, profile_of("NaCl"))
+    network = np.full(230, 1e-9)
+    network[61] = 1.0
+    sure = joint_probabilities(found, CLASSES, network, misled=0.0)
+    careful = joint_probabilities(found, CLASSES, network, misled=0.3)
+    assert careful[61] == pytest.approx(0.7 * sure[61] + 0.3, abs=0.01)
+    assert careful.sum() == pytest.approx(1)
+
+
 class Flat:
     """A model that says what is common and no more."""
 

@@ -10,13 +10,17 @@ from numpy.typing import NDArray
 from ..crystal.frequencies import space_group_shares
 from .powder_cell import MOST_LINES, PowderIndex
 
-TRUST, TEMPERATURE, ABSENCES = 0.5, 8.0, 1.5
+TRUST, TEMPERATURE, ABSENCES = 0.5, 4.0, 1.0
 """Power of the network's likelihood, what divides the log evidence of cells (neighbouring peaks
 err alike, impurities come in groups), and what divides that of absences: fitted by
 ``benchmarks/powder_index.py`` on simulated profiles."""
 
 MONOCLINIC, UNFOUND = 0.5, 0.2
 """How often a monoclinic cell, and one of higher symmetry, is not found, over a triclinic one."""
+
+MISLED = 0.2
+"""How often the cells that were found are all wrong ones, so that the network alone counts: edges
+that happen to be equal look like more symmetry, a mixture like a large cell. Fitted too."""
 
 
 def joint_probabilities(
@@ -28,6 +32,7 @@ def joint_probabilities(
     temperature: float = TEMPERATURE,
     absences: float = ABSENCES,
     unfound: float = UNFOUND,
+    misled: float = MISLED,
 ) -> NDArray[np.float64]:
     """Return what a network and the positions of the peaks say together.
 
@@ -47,19 +52,49 @@ def joint_probabilities(
         few lines are independent.
     unfound
         How often a cell of higher symmetry is not found, over that of a triclinic one.
+    misled
+        Probability that the cells say nothing; the network's own answer has this share.
 
     Returns
     -------
     joint
         Shape ``(class,)``, sum 1. Where no cell explains the peaks, low symmetry is likelier.
     """
-    numbers = np.asarray(classes)
-    prior = space_group_shares()[numbers - 1]
-    network = np.log(np.maximum(probabilities, 1e-9)) - np.log(prior)
-    network = trust * (network - network.max()) + np.log(prior)
-    unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
     share = index.used / MOST_LINES
-    found = index.tempered(max(1.0, temperature * share), max(1.0, absences * share))[numbers - 1]
-    total = network + np.logaddexp(unknown, found)
-    joint = np.exp(total - total.max())
-    return np.asarray(joint / joint.sum(), np.float64)
+    found = index.tempered(max(1.0, temperature * share), max(1.0, absences * share))
+    return weighed(found, classes, probabilities, trust=trust, unfound=unfound, misled=misled)
+
+
+def weighed(
+    found: NDArray[np.float64],
+    classes: Sequence[int],
+    probabilities: NDArray[np.floating],
+    *,
+    trust: float,
+    unfound: float,
+    misled: float,
+) -> NDArray[np.float64]:
+    """Return what a network and tempered evidence say together; see joint_probabilities.
+
+    Parameters
+    ----------
+    found
+        Evidence of each space group 1 to 230 [nat], shape ``(..., 230)``.
+    probabilities
+        Shape ``(..., class)``.
+    """
+    numbers = np.asarray(classes)
+    prior = np.log(space_group_shares()[numbers - 1])
+    network = np.log(np.maximum(probabilities, 1e-9)) - prior
+    network = network - network.max(axis=-1, keepdims=True)
+    unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
+    evidence = np.logaddexp(unknown, found[..., numbers - 1])
+    joint = (1 - misled) * _softmax(trust * network + prior + evidence)
+    # A network that is not trusted at all has no say here either.
+    own = network if trust > 0 else np.zeros_like(network)
+    return np.asarray(joint + misled * _softmax(own + prior + unknown), np.float64)
+
+
+def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shares / shares.sum(axis=-1, keepdims=True), np.float64)
