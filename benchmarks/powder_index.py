@@ -64,10 +64,10 @@ def measured_scans(shared: Path) -> dict[str, list[Row]]:
     return sets
 
 
-def simulated_scans(shared: Path, count: int) -> list[Row]:
-    """Return profiles of real structures, one of each prototype, condition standard."""
+def simulated_scans(rows: list[dict[str, Any]]) -> list[Row]:
+    """Return profiles of real structures, condition standard."""
     lines, groups, records = [], [], []
-    for row in new_prototypes(shared, count):
+    for row in rows:
         try:
             lines.append(lines_of_phase(Phase.from_record(row), float(SCREEN.edges()[-1])))
         except PhaseError:
@@ -164,7 +164,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     sets = measured_scans(options.shared)
-    simulated = simulated_scans(options.shared, options.structures)
+    simulated = simulated_scans(new_prototypes(options.shared, options.structures))
     half = len(simulated) // 2
     sets |= {"fit": simulated[:half], NEW: simulated[half:]}
     models = {True: load_model("neutron-symmetry"), False: load_model(options.model)}

@@ -8,6 +8,8 @@ crystals that they did not see (is the task learnt at all?), on real structures 
 is met (does it carry over?) and on one of each new prototype (how much harder are rare types?),
 each with and without noise, texture and shifts. Beside them what an oracle reaches that knows the
 extinction group and takes its most frequent space group: more must come from how strong lines are.
+``--positions`` adds what the positions of lines and the last network say together of some of the
+real structures; the other rows are kept.
 """
 
 from __future__ import annotations
@@ -21,15 +23,18 @@ from typing import Any
 import numpy as np
 import torch
 from powder import RESULTS, SEED, new_prototypes
+from powder_index import index_of, simulated_scans
 
 from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.frequencies import space_group_shares
 from napari_spacegroup.crystal.levels import aggregate
 from napari_spacegroup.errors import PhaseError
-from napari_spacegroup.models import load_model
+from napari_spacegroup.infer.powder_joint import joint_probabilities
+from napari_spacegroup.models import Model, load_model
 from napari_spacegroup.simulate.lines import lines_of_phase
 from napari_spacegroup.simulate.lineset import LineRecord, LineSet
-from napari_spacegroup.workflows.answers import score
+from napari_spacegroup.workflows import classify
+from napari_spacegroup.workflows.answers import Answers, score
 from napari_spacegroup.workflows.evaluate_powder import classify_lines, profile_contract
 from napari_spacegroup.workflows.provenance import provenance
 
@@ -73,16 +78,45 @@ def oracle(groups: np.ndarray) -> dict[str, float]:
     return found
 
 
+def with_positions(model: Model, words: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what network and positions say of real structures, apart and together."""
+    scans = simulated_scans(rows)
+    truth = np.array([scan[1] for scan in scans])
+    alone, both = [], []
+    for scan in scans:
+        own = np.asarray(classify(scan[2], model, positions=False).probabilities)[0, 0]
+        alone.append(own)
+        both.append(joint_probabilities(index_of(scan), model.classes, own))
+    found = []
+    for way, probabilities in (("network alone", alone), ("both", both)):
+        answers = Answers(tuple(scan[0] for scan in scans), truth, np.stack(probabilities))
+        report = score(answers, model.card)
+        found.append({
+            "by": way, "model": words, "n": report["n"], "top_5": report["top_5"],
+            "ece": report["ece"], **{level: report["accuracy"][level] for level in LEVELS},
+        })  # fmt: skip
+    return found
+
+
 def main() -> None:
     """Classify all sets with all models, store, print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--shared", type=Path, default=Path("../shared/data"))
     parser.add_argument("--synthetic", type=Path, required=True, help="lines of crystals.py")
     parser.add_argument("--model", action="append", required=True, help="WORDS=NAME or folder")
+    parser.add_argument("--positions", type=int, help="so many real structures, nothing else")
     parser.add_argument("--out", type=Path, default=RESULTS / "powder_limits.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
     models = {words: load_model(name) for words, name in (m.rsplit("=", 1) for m in options.model)}
+    if options.positions is not None:
+        stored = json.loads(options.out.read_text(encoding="utf-8"))
+        words, model = list(models.items())[-1]
+        rows = real_structures(options.shared)[: options.positions]
+        stored["positions"] = with_positions(model, words, rows)
+        print(json.dumps(stored["positions"]), flush=True)
+        options.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        return
     largest = float(profile_contract(next(iter(models.values()))).edges()[-1])
     synthetic = LineSet.load([options.synthetic])
     chosen = np.random.default_rng(SEED).permutation(len(synthetic))[:COUNT]
@@ -95,7 +129,7 @@ def main() -> None:
             new_prototypes(options.shared), largest
         ),
     }
-    stored: dict[str, Any] = {"seed": SEED, "made": provenance(), "rows": [], "oracle": {}}
+    stored = {"seed": SEED, "made": provenance(), "rows": [], "oracle": {}}
     for title, lines in sets.items():
         stored["oracle"][title] = oracle(lines.space_groups)
         for words, model in models.items():

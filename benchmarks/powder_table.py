@@ -170,6 +170,13 @@ def limits() -> list[str]:
             f"{row['crystal_system']:.1%} | {row['bravais_lattice']:.1%} | "
             f"{row['extinction_group']:.1%} | {row['space_group']:.1%} | {row['top_5']:.1%} |"
         )
+    for row in stored.get("positions", []):
+        words = "positions and network" if row["by"] == "both" else "network alone"
+        lines.append(
+            f"| real structures as often as each is met: {words} | {row['n']:,} | {row['model']} | "
+            f"standard | {row['crystal_system']:.1%} | {row['bravais_lattice']:.1%} | "
+            f"{row['extinction_group']:.1%} | {row['space_group']:.1%} | {row['top_5']:.1%} |"
+        )
     lines += [
         "",
         "What an oracle reaches that knows a level for certain and takes its most frequent space "
