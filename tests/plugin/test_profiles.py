@@ -44,6 +44,24 @@ def test_a_profile_opens_as_a_layer(tmp_path):
     assert layers[0][0].shape == (1, 1)
 
 
+@pytest.mark.gui
+def test_the_only_profile_of_a_file_is_shown_at_once(
+    make_napari_viewer, qtbot, fake_models, tmp_path
+):
+    from napari_spacegroup.plugin.pattern_dock import PatternDock
+    from napari_spacegroup.plugin.session import session_of
+
+    np.savetxt(tmp_path / "a.xye", np.column_stack([ANGLE, COUNTS, np.sqrt(COUNTS)]))
+    viewer = make_napari_viewer()
+    dock = PatternDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    for layer_data in read_layers(str(tmp_path / "a.xye")):
+        viewer._add_layer_from_data(*layer_data)
+    state = session_of(viewer).pattern_state
+    qtbot.waitUntil(lambda: state.view is not None, timeout=60_000)
+    assert state.pinned is None
+
+
 def test_the_dock_asks_the_model_along_the_axis(tmp_path, monkeypatch):
     import torch
 

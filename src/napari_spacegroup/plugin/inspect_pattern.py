@@ -135,6 +135,7 @@ class PatternController:
         if self.state.view is None:
             has_scan = any(not choice.problem for choice in self._map_state.layers)
             self.state.message = NO_PIXEL_HINT if has_scan else EMPTY_HINT
+            self._on_active()
 
     def _on_removed(self, event: Any) -> None:
         if self._shown is not None and self._shown[0]() in (event.value, None):
@@ -203,22 +204,25 @@ class PatternController:
                 return layer
         return None
 
-    def _photograph(self) -> napari.layers.Layer | None:
-        """Return the active layer if it is one picture, whose only pattern is shown."""
+    def _single(self) -> napari.layers.Layer | None:
+        """Return the layer of the only pattern there is to see: a photograph, one profile."""
         viewer = self._viewer()
         active = None if viewer is None else viewer.layers.selection.active
-        return active if is_photograph(active) else None
+        if is_photograph(active):
+            return active
+        layer = self._source_layer()
+        return layer if layer is not None and patterns_of_layer(layer).n_patterns == 1 else None
 
     def _on_active(self, *_: Any) -> None:
-        photograph = self._photograph()
-        if photograph is not None and self.is_following:
+        single = self._single() if self.is_following else None
+        if single is not None:
             self.state.pinned = None  # was a pixel of another layer
-            self._ask(photograph, (0, 0))
+            self._ask(single, (0, 0))
 
     def _under(self, position: Any) -> tuple[napari.layers.Layer, tuple[int, int]] | None:
-        photograph = self._photograph()
-        if photograph is not None:
-            return photograph, (0, 0)
+        single = self._single()
+        if single is not None:
+            return single, (0, 0)
         layer = self._source_layer()
         if layer is None:
             return None
