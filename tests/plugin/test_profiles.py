@@ -45,9 +45,8 @@ def test_a_profile_opens_as_a_layer(tmp_path):
 
 
 @pytest.mark.gui
-def test_the_only_profile_of_a_file_is_shown_at_once(
-    make_napari_viewer, qtbot, fake_models, tmp_path
-):
+@pytest.mark.usefixtures("fake_models")
+def test_the_only_profile_of_a_file_is_shown_at_once(make_napari_viewer, qtbot, tmp_path):
     from napari_spacegroup.plugin.pattern_dock import PatternDock
     from napari_spacegroup.plugin.session import session_of
 
