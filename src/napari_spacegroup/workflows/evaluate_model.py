@@ -62,7 +62,7 @@ def evaluate(
         A model, its bundled name, or its folder.
     phases
         A folder of CIF files, or phases: patterns of each are simulated and classified; for
-        EBSD dynamical ones, at 15, 20 and 25 kV, for SAD kinematic ones.
+        EBSD dynamical ones, at 15, 20 and 25 kV, for SAD kinematic ones (see ``thick_share``).
     scan, truth
         Measured patterns of one phase and its space group; instead of ``phases``.
     condition
