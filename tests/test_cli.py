@@ -256,6 +256,7 @@ def test_evaluate_on_phases_writes_the_whole_report(workflows, tmp_path, capsys)
         "truth": None,
         "condition": "hard",
         "patterns_per_phase": 7,
+        "thick_share": 0.0,
         "seed": 0,
         "device": "auto",
         "batch_size": 256,

@@ -105,6 +105,7 @@ def test_the_results_on_spots_are_what_is_stored(repository: Path, monkeypatch) 
 
     page = (repository / "docs" / "sad_results.md").read_text(encoding="utf-8")
     for name, section in (
+        ("sad-cubic", sad_report.model_section),
         ("bloch", sad_report.bloch_section),
         ("photographs", sad_report.photograph_section),
     ):

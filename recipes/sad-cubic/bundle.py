@@ -1,16 +1,20 @@
 """Evaluate a trained ``sad-cubic`` and put it, with its card, into the package.
 
-    python recipes/sad-cubic/bundle.py --run model --sets recipes/sad-cubic/sets
+    python recipes/sad-cubic/bundle.py --run model --sets recipes/sad-cubic/sets \
+        --atoms test-atoms.npz calibration-atoms.npz
 
 The held-out sets are the yardstick: prototypes that training has not seen, and synthetic
 crystals. ``calibration`` fits how dependent the patterns of one crystal are, ``test`` is
-reported. Several patterns of one crystal are joined as ``combine`` does.
+reported. Several patterns of one crystal are joined as ``combine`` does. With the atoms of the
+crystals (``atoms.py``) the same crystals are tried thick too, all of them by Bloch waves.
+``--report`` writes the figures to a file and leaves the package alone.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from napari_spacegroup.config import SpotRangeSpec, sad_condition
 from napari_spacegroup.crystal.levels import aggregate, level_index, level_name, members
 from napari_spacegroup.infer import combine_probabilities, fit_independence
 from napari_spacegroup.models import read_model
+from napari_spacegroup.simulate.atoms import CrystalAtoms, load_atoms
 from napari_spacegroup.simulate.reflections import ReflectionSet
 from napari_spacegroup.workflows.answers import Answers, score
 from napari_spacegroup.workflows.evaluate_sad import classify_reflections
@@ -38,10 +43,18 @@ def equivalence_sets() -> tuple[tuple[int, ...], ...]:
     return tuple(m for m in (members("extinction_group", n) for n in names) if len(m) > 1)
 
 
-def answers_of(model: Any, crystals: ReflectionSet, asked: SpotRangeSpec, count: int) -> Answers:
+def answers_of(
+    model: Any,
+    crystals: ReflectionSet,
+    asked: SpotRangeSpec,
+    count: int,
+    atoms: Mapping[str, CrystalAtoms],
+) -> Answers:
     """Return the model's answers to ``count`` patterns of each crystal."""
-    return classify_reflections(model, [crystals[i] for i in range(len(crystals))], asked, count,
-                                SEED)  # fmt: skip
+    return classify_reflections(
+        model, [crystals[i] for i in range(len(crystals))], asked, count, SEED,
+        atoms=[atoms.get(r.identifier) for r in crystals.records],
+    )  # fmt: skip
 
 
 def by_crystal(answers: Answers, count: int) -> tuple[list[np.ndarray], np.ndarray]:
@@ -88,6 +101,8 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--sets", type=Path, default=Path(__file__).parent / "sets")
     parser.add_argument("--patterns", type=int, default=8)
+    parser.add_argument("--atoms", type=Path, nargs="*", default=[])
+    parser.add_argument("--report", type=Path, help="write the figures there, and no model")
     parser.add_argument("--how", default="", help="what the card should say of the training")
     options = parser.parse_args()
     model = read_model(options.run)
@@ -103,7 +118,8 @@ def main() -> None:
     })  # fmt: skip
     calibration = ReflectionSet.load(options.sets / "calibration.npz")
     standard = sad_condition("standard")
-    found = answers_of(model, calibration, standard, 6)
+    atoms = load_atoms(options.atoms)
+    found = answers_of(model, calibration, standard, 6, atoms)
     blocks, truth = by_crystal(found, 6)
     labels = [model.classes.index(int(g)) for g in truth]
     power = fit_independence(blocks, labels)
@@ -112,8 +128,12 @@ def main() -> None:
     metrics: dict[str, Any] = {}
     cases = {name: sad_condition(name) for name in ("clean", "standard", "hard")}
     cases["standard along zone axes"] = standard.replace(zone_share=1.0)
+    if all(record.identifier in atoms for record in test.records):
+        thick = standard.replace(thick_share=1.0)
+        cases["thick crystals"] = thick
+        cases["thick crystals along zone axes"] = thick.replace(zone_share=1.0)
     for name, asked in cases.items():
-        answers = answers_of(model, test, asked, options.patterns)
+        answers = answers_of(model, test, asked, options.patterns, atoms)
         report = score(answers, model.card)
         real = np.array([r.source != "synthetic" for r in test.records]).repeat(options.patterns)
         metrics[f"held-out structures, {name}"] = summary(report) | {
@@ -129,19 +149,24 @@ def main() -> None:
         for key, row in metrics[f"held-out structures, {name}"]["joined"].items():
             print(f"    {key:10} space group {row['space_group']:.3f} extinction "
                   f"{row['extinction_group']:.3f}", flush=True)  # fmt: skip
+    share = model.card.training["spec"]["microscope"].get("thick_share", 0.0)
+    kinds = ["kinematic with Gaussian relrods"] * (share < 1) + ["Bloch waves"] * (share > 0)
     training = model.card.training | {
-        "independence": power, "simulator": "kinematic, Lobato factors, Gaussian relrods",
+        "independence": power, "simulator": f"{' and '.join(kinds)}, Lobato factors",
         "voltage_kV": [80, 300],
     }  # fmt: skip
     if options.how:
         training["how"] = options.how
     model.card = model.card.model_copy(update={"training": training, "metrics": metrics})
-    model.save(ROOT / "src" / "napari_spacegroup" / "models" / "bundled" / "sad-cubic")
+    if options.report is None:
+        model.save(ROOT / "src" / "napari_spacegroup" / "models" / "bundled" / "sad-cubic")
     stored = {"kind": "simulated", "seed": SEED, "patterns_per_structure": options.patterns,
               "structures": len(test), "sha256": model.card.sha256, "independence": power,
               "training": {k: v for k, v in training.items() if k != "held_out"},
+              "thick": {"thickness": standard.thickness, "absorption": standard.absorption,
+                        "beams": standard.thick_beams},
               "metrics": metrics, "made": provenance()}  # fmt: skip
-    (RESULTS / "sad-cubic.json").write_text(
+    (options.report or RESULTS / "sad-cubic.json").write_text(
         json.dumps(stored, indent=1, default=float) + "\n", encoding="utf-8"
     )
 

@@ -6,6 +6,11 @@
 Drawing, measuring and indexing a pattern takes a CPU some 25 ms, a step of the network on it a
 fraction of one. Processes with different seeds can draw at the same time; ``train.yaml`` names
 the folder in ``drawn``, and training adds fresh patterns to what lies there.
+
+    python recipes/sad-cubic/pool.py --sets recipes/sad-cubic/sets/train.npz \
+        --out pool --patterns 40000 --seed 2 --thick-share 1 --atoms train-atoms.npz
+
+draws thick crystals, see ``atoms.py``; patterns of both kinds can lie in one folder.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ import torch
 
 from napari_spacegroup.config import SpotRangeSpec, SpotTrainSpec
 from napari_spacegroup.learn.spots import CHUNK, Crystals, load_sets, simulate_features
+from napari_spacegroup.simulate.atoms import load_atoms
 
 PART = 2048
 
@@ -31,14 +37,18 @@ def main() -> None:
     parser.add_argument("--patterns", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--thick-share", type=float, default=0.0)
+    parser.add_argument("--atoms", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     sets = load_sets(tuple(options.sets))
     classes = tuple(sorted({int(g) for part in sets for g in part.space_groups}))
-    crystals = Crystals(sets, classes)
-    asked: SpotRangeSpec = SpotTrainSpec.model_fields["microscope"].get_default(
-        call_default_factory=True, validated_data={}
+    crystals = Crystals(sets, classes, load_atoms(options.atoms))
+    asked: SpotRangeSpec = (
+        SpotTrainSpec.model_fields["microscope"]
+        .get_default(call_default_factory=True, validated_data={})
+        .replace(thick_share=options.thick_share)
     )
     generator = torch.Generator().manual_seed(options.seed)
     start = time.monotonic()

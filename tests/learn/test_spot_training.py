@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,3 +127,27 @@ def test_no_prototype_stands_on_both_sides(repository: Path):
     assert not keys["train"] & keys["calibration"]
     assert not keys["train"] & keys["test"]
     assert not keys["calibration"] & keys["test"]
+
+
+def test_thick_crystals_are_trained_on_and_change_the_features(sets, tmp_path):
+    from napari_spacegroup.simulate.atoms import CrystalAtoms, save_atoms
+
+    names = {"Si": 227, "Fe": 229}
+    atoms = {name: CrystalAtoms.from_phase(library_phase(name)) for name in names}
+    save_atoms(tmp_path / "atoms.npz", atoms)
+    part = ReflectionSet.load(sets / "train.npz").subset([0, 1])
+    records = [replace(r, identifier=n) for r, n in zip(part.records, names, strict=True)]
+    replace(part, records=tuple(records)).save(tmp_path / "train.npz")
+
+    def features(share: float, known: bool) -> torch.Tensor:
+        spec = spec_of(
+            tmp_path, validation=[sets / "test.npz"], pool=64,
+            atoms=[tmp_path / "atoms.npz"] if known else [],
+            microscope={"thick_share": share, "zone_share": 1.0},
+        )  # fmt: skip
+        supply = supply_of(spec, torch.device("cpu"))
+        return supply.draw(64).features
+
+    assert torch.equal(features(0.0, True), features(0.0, False))
+    assert bool(torch.isfinite(features(0.5, True)).all())
+    assert not torch.equal(features(1.0, True), features(1.0, False))

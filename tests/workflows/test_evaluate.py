@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_spacegroup.config import SimulateSpec
+from napari_spacegroup.config import EvaluateSpec, SimulateSpec
 from napari_spacegroup.crystal import library_phase
 from napari_spacegroup.errors import PhaseError, SpecError
 from napari_spacegroup.imaging import InputContract
@@ -84,6 +84,22 @@ def test_what_evaluate_refuses(tmp_path):
         evaluate(model, phases=tmp_path)
     with pytest.raises(SpecError, match="truth"):
         evaluate(model, scan=np.ones((2, 60, 60)), truth=231)
+    with pytest.raises(SpecError, match="belongs to spot patterns"):
+        evaluate(model, phases=[library_phase("Ni")], thick_share=0.5)
+    with pytest.raises(SpecError, match="as thick as it is"):
+        EvaluateSpec.from_mapping(
+            {"model": "sad-cubic", "scan": "a.blo", "truth": 225, "thick_share": 1.0}
+        )
+
+
+def test_thick_crystals_are_told_in_the_report():
+    options = {"phases": [library_phase("Si"), library_phase("Fe")], "patterns_per_phase": 4}
+    thin = evaluate("sad-cubic", **options)
+    thick = evaluate("sad-cubic", thick_share=1.0, **options)
+    assert thin["made"]["range"]["thick_share"] == 0
+    assert "Bloch" not in thin["made"]["simulator"]
+    assert thick["made"]["range"]["thick_share"] == 1
+    assert "100% thick crystals by Bloch waves" in thick["made"]["simulator"]
 
 
 def test_larger_cells_are_simulated_more_coarsely():

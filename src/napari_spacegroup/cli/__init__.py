@@ -117,6 +117,8 @@ def build_parser() -> argparse.ArgumentParser:
     verb.add_argument("--truth", type=int, metavar="SG", help="space-group number of the scan")
     verb.add_argument("--condition", metavar="NAME", help="clean, standard (default) or hard")
     verb.add_argument("--patterns-per-phase", type=int, metavar="N", help="default: 200")
+    verb.add_argument("--thick-share", type=float, metavar="S",
+                      help="share of thick crystals, 0 to 1; spot patterns alone")  # fmt: skip
     verb.add_argument("--seed", type=int, metavar="N", help="of all random numbers (default: 0)")
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="the whole report")
     _add_running(verb)

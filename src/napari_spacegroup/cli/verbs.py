@@ -220,7 +220,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from ..config import EvaluateSpec
 
     names: tuple[str, ...] = ("model", "phases", "scan", "truth", "condition")
-    names += ("patterns_per_phase", "seed", "device", "batch_size")
+    names += ("patterns_per_phase", "thick_share", "seed", "device", "batch_size")
     spec = EvaluateSpec.from_mapping(
         given(**{name: getattr(options, name) for name in names}), "the command line"
     )
@@ -237,6 +237,7 @@ def evaluate(options: argparse.Namespace) -> int:
             truth=spec.truth,
             condition=spec.condition,
             patterns_per_phase=spec.patterns_per_phase,
+            thick_share=spec.thick_share,
             seed=spec.seed,
             device=spec.device,
             batch_size=spec.batch_size,

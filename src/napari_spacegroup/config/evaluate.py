@@ -21,6 +21,9 @@ class EvaluateSpec(Spec):
     patterns_per_phase: int = quantity(
         200, "1", "Simulated patterns of each phase.", ge=1, le=10**6
     )
+    thick_share: float = quantity(
+        0.0, "1", "Spot patterns: share of thick crystals, by Bloch waves.", ge=0, le=1
+    )
     batch_size: int = quantity(256, "pattern", "Patterns in one pass.", ge=1, le=65_536)
     seed: int = quantity(0, "1", "Seed of all random numbers.", ge=0, lt=2**32)
     device: Device = Field("auto", description="Torch device; auto takes a GPU if there is one.")
@@ -33,4 +36,6 @@ class EvaluateSpec(Spec):
             raise ValueError("a scan needs truth, the space-group number of its phase")
         if self.phases is not None and self.truth is not None:
             raise ValueError("truth belongs to a scan; the CIF files name their own space group")
+        if self.scan is not None and self.thick_share > 0:
+            raise ValueError("thick_share belongs to phases; a scan is as thick as it is")
         return self

@@ -43,7 +43,21 @@ class SpotRangeSpec(Spec):
     )  # fmt: skip
     dynamical: float = quantity(
         0.5, "1", "Largest departure from kinematic intensities: 1 takes them to the power 0.4 and "
-        "varies each by half.", ge=0, le=1,
+        "varies each by half; thin crystals alone.", ge=0, le=1,
+    )  # fmt: skip
+    thick_share: float = quantity(
+        0.0, "1", "Share of patterns of thick crystals: Bloch waves, the beam standing still, "
+        "where the atoms are known, else two beams. The others are kinematic.", ge=0, le=1,
+    )  # fmt: skip
+    thickness: Range = quantity(
+        (100.0, 1000.0), "Å", "Of thick crystals; its logarithm is uniform."
+    )
+    absorption: Range = quantity(
+        (0.0, 0.1), "1", "Imaginary over real part of the potential of thick crystals."
+    )
+    thick_beams: int = quantity(
+        160, "1", "Most beams of a thick crystal that Bloch waves are solved for; the others have "
+        "their two-beam intensity.", ge=2, le=4000,
     )  # fmt: skip
     direct_beam: float = quantity(30.0, "1", "Largest height over the strongest spot.", ge=0)
     beam_stop_share: float = quantity(0.2, "1", "Share with a beam stop.", ge=0, le=1)
@@ -64,11 +78,13 @@ class SpotRangeSpec(Spec):
     def _check_physics(self) -> Self:
         if not (self.voltage[0] >= 20 and self.voltage[1] <= 1500):
             raise ValueError(f"voltage is {self.voltage}; transmission needs 20 to 1500 kV")
-        for name in ("relrod", "rim", "spot_radius"):
+        for name in ("relrod", "rim", "spot_radius", "thickness"):
             if getattr(self, name)[0] <= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
         if self.precession[0] < 0 or self.precession[1] > 5:
             raise ValueError(f"precession is {self.precession}; it lies from 0 to 5 degrees")
+        if self.absorption[0] < 0 or self.absorption[1] > 1:
+            raise ValueError(f"absorption is {self.absorption}; it lies from 0 to 1")
         return self
 
 

@@ -32,6 +32,10 @@ class SpotTrainSpec(BaseTrainSpec):
     validation: tuple[Path, ...] = Field(
         min_length=1, description="Reflection sets of structures that are held out."
     )
+    atoms: tuple[Path, ...] = Field(
+        (), description="Atoms of the crystals (recipes/sad-cubic/atoms.py), for the Bloch waves "
+        "of thick ones; without them they have two-beam intensities.",
+    )  # fmt: skip
     drawn: tuple[Path, ...] = Field(
         (), description="Folders of patterns drawn ahead (recipes/sad-cubic/pool.py)."
     )

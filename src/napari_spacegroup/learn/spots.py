@@ -7,6 +7,7 @@ renewed, and training sees each pattern several times.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ..errors import ModelError
 from ..imaging import SpotContract, prepare_spots
 from ..models import SpotNet, build
 from ..models.spotnet import feature_count, fold
+from ..simulate.atoms import CrystalAtoms, load_atoms
 from ..simulate.reflections import ReflectionSet
 from ..simulate.spot_patterns import draw_patterns
 from .supply import classes_of
@@ -86,8 +88,9 @@ class SpotSupply:
             training, validation = [held[0]], [held[1]]
         present = (group for part in training for group in part.space_groups)
         self.classes = classes_of(spec, present, "reflections")
-        self._training = Crystals(training, self.classes)
-        self._validation = Crystals(validation, self.classes)
+        atoms = load_atoms(spec.atoms)
+        self._training = Crystals(training, self.classes, atoms)
+        self._validation = Crystals(validation, self.classes, atoms)
         self.contract = SpotContract()
         self.options = {"width": spec.network.width, "dropout": spec.network.dropout}
         self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
@@ -156,8 +159,12 @@ class SpotSupply:
         return network.read(batch.features), torch.zeros((), device=batch.features.device)
 
     def held_out(self, network: nn.Module, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Return logits and labels of the structures held back, standard condition."""
+        """Return logits and labels of the structures held back.
+
+        In the standard condition, as many of thick crystals as training has.
+        """
         assert isinstance(network, SpotNet)
+        asked = sad_condition("standard").replace(thick_share=self.spec.microscope.thick_share)
         generator = torch.Generator(self.generator.device).manual_seed(seed)
         # Few patterns of each: what varies is the crystal.
         repeats = max(per_structure // 8, 1)
@@ -165,9 +172,7 @@ class SpotSupply:
         logits = []
         for start in range(0, len(chosen), CHUNK):
             part = chosen[start : start + CHUNK]
-            features = simulate_features(
-                self._validation, part, sad_condition("standard"), generator
-            )
+            features = simulate_features(self._validation, part, asked, generator)
             with torch.inference_mode():
                 both = [network.read(f) for f in features.unbind(dim=1)]
                 logits.append((0.5 * (both[0] + both[1])).float().cpu())
@@ -192,7 +197,9 @@ class SpotSupply:
         """Return how many structures were trained on, and which were held back."""
         labels = self._training.labels
         return {
-            "spec": self.spec.model_dump(mode="json", exclude={"sets", "validation", "drawn"}),
+            "spec": self.spec.model_dump(
+                mode="json", exclude={"sets", "validation", "atoms", "drawn"}
+            ),
             "structures": len(self._training),
             "structures_per_class": {
                 str(c): int((labels == k).sum()) for k, c in enumerate(self.classes)
@@ -207,8 +214,14 @@ class SpotSupply:
 class Crystals:
     """The crystals of several sets that belong to the classes, under one numbering."""
 
-    def __init__(self, sets: list[ReflectionSet], classes: tuple[int, ...]) -> None:
+    def __init__(
+        self,
+        sets: list[ReflectionSet],
+        classes: tuple[int, ...],
+        atoms: Mapping[str, CrystalAtoms] | None = None,
+    ) -> None:
         self._sets = sets
+        self._atoms = atoms or {}
         self._places = [
             (part, i) for part, s in enumerate(sets) for i, g in enumerate(s.space_groups)
             if int(g) in classes
@@ -238,6 +251,10 @@ class Crystals:
         part, row = self._places[index]
         return self._sets[part][row]
 
+    def atoms(self, index: int) -> CrystalAtoms | None:
+        """Return the atoms of one crystal; None where they are not known."""
+        return self._atoms.get(self.records[index].identifier)
+
 
 def simulate_features(
     crystals: Crystals,
@@ -247,5 +264,8 @@ def simulate_features(
 ) -> Tensor:
     """Return the features of one new pattern of each crystal, shape ``(n, 2, feature)``."""
     with torch.no_grad():
-        patterns = draw_patterns([crystals.reflections(int(i)) for i in chosen], asked, generator)
+        patterns = draw_patterns(
+            [crystals.reflections(int(i)) for i in chosen], asked, generator,
+            atoms=[crystals.atoms(int(i)) for i in chosen],
+        )  # fmt: skip
         return fold(prepare_spots(patterns)).features

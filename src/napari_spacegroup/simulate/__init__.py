@@ -51,9 +51,9 @@ _NAMES = {
     "simulate_reflections": "reflections",
 }
 
-_MODULES = ("bloch", "cache", "detector", "dynamical", "emsoft", "kinematic", "lambert", "many",
-            "masters", "montecarlo", "orient", "projector", "reflections", "single", "spec",
-            "spot_images", "spots", "thick_spots")  # fmt: skip
+_MODULES = ("atoms", "bloch", "cache", "detector", "dynamical", "emsoft", "kinematic", "lambert",
+            "many", "masters", "montecarlo", "orient", "projector", "reflections", "single",
+            "spec", "spot_images", "spots", "thick_spots")  # fmt: skip
 
 __all__ = sorted([*_NAMES, *_MODULES])
 

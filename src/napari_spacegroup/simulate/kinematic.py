@@ -77,6 +77,46 @@ def simulate_kinematic(phase: Phase, spec: KinematicSpec) -> NDArray[np.float32]
     return _halved(signal.as_lambert(show_progressbar=False).data)
 
 
+def atomic_factors(
+    phase: Phase, squared: NDArray[Any], scattering: str = "lobato"
+) -> dict[tuple[str, float], NDArray[np.float64]]:
+    """Return scattering factors of each kind of atom, Debye-Waller factor and all.
+
+    Parameters
+    ----------
+    phase
+        Whose atoms.
+    squared
+        Squares of the reciprocal lengths, shape ``(n,)`` [1/Å²].
+    scattering
+        Table of atomic scattering factors in diffsims: ``lobato`` or ``xtables``.
+
+    Returns
+    -------
+    factors
+        By element and ``b_iso``, each shape ``(n,)`` [Å].
+
+    Raises
+    ------
+    PhaseError
+        If the table lacks an element.
+    """
+    from diffsims.utils.sim_utils import get_atomic_scattering_factors, get_scattering_params_dict
+
+    table = get_scattering_params_dict(scattering)
+    missing = sorted({s.element for s in phase.sites} - set(table))
+    if missing:
+        raise PhaseError(
+            f"phase {phase.name!r} has {', '.join(missing)}, for which the {scattering} table "
+            "has no scattering factor; choose the other table or a dynamical pattern"
+        )
+    factors = {}
+    for element, b_iso in sorted({(s.element, s.b_iso) for s in phase.sites}):
+        shape = get_atomic_scattering_factors(squared, np.array([table[element]]), scattering)
+        factors[element, b_iso] = shape[:, 0] * np.exp(-0.25 * b_iso * squared)
+    return factors
+
+
 def structure_factors(
     phase: Phase, hkl: NDArray[Any], scattering: str = "lobato"
 ) -> NDArray[np.complex128]:
@@ -106,22 +146,11 @@ def structure_factors(
     Lobato & Van Dyck (2014), Acta Cryst. A 70, 636; the sum is that of diffsims, which
     leaves out the Debye-Waller factors.
     """
-    from diffsims.utils.sim_utils import get_atomic_scattering_factors, get_scattering_params_dict
-
-    table = get_scattering_params_dict(scattering)
-    missing = sorted({s.element for s in phase.sites} - set(table))
-    if missing:
-        raise PhaseError(
-            f"phase {phase.name!r} has {', '.join(missing)}, for which the {scattering} table "
-            "has no scattering factor; choose the other table or a dynamical pattern"
-        )
     squared = np.sum((hkl @ np.linalg.inv(phase.structure_matrix)) ** 2, axis=1)
     total = np.zeros(len(hkl), dtype=np.complex128)
-    for element, b_iso in sorted({(s.element, s.b_iso) for s in phase.sites}):
-        shape = get_atomic_scattering_factors(squared, np.array([table[element]]), scattering)
-        shape = shape[:, 0] * np.exp(-0.25 * b_iso * squared)
+    for kind, shape in atomic_factors(phase, squared, scattering).items():
         for site in phase.sites:
-            if (site.element, site.b_iso) == (element, b_iso):
+            if (site.element, site.b_iso) == kind:
                 phases = np.exp(2j * np.pi * (hkl @ np.array(site.position)))
                 total += site.occupancy * shape * phases
     return total

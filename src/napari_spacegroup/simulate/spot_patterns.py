@@ -8,16 +8,19 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 
 import torch
 from torch import Tensor
 
 from ..config import SpotRangeSpec
+from .atoms import CrystalAtoms
 from .projector import random_quaternions
 from .reflections import Reflections
 from .spot_images import SpotAppearance, SpotCamera, draw_spots
 from .spots import Beam, ReflectionBatch, Spots, excite
+from .thick_spots import thick_spots
 
 Scatter = Callable[[Tensor, Beam], Spots]
 """Orientations, shape ``(n, 4)``, and one row of a beam for each give spots."""
@@ -33,6 +36,7 @@ def draw_patterns(
     *,
     orientations: Tensor | None = None,
     scatter: Scatter | None = None,
+    atoms: Sequence[CrystalAtoms | None] = (),
 ) -> Tensor:
     """Return pictures of spot patterns, one of each crystal.
 
@@ -48,8 +52,10 @@ def draw_patterns(
         Instead of random ones: quaternions that turn the frame of the picture into the crystal
         frame, shape ``(n, 4)``.
     scatter
-        Instead of kinematic intensities: what :mod:`.thick_spots` returns. ``asked.dynamical`` is
-        not looked at then.
+        Instead of the intensities that ``asked`` wishes: what :mod:`.thick_spots` returns.
+        ``asked.dynamical`` and ``asked.thick_share`` are not looked at then.
+    atoms
+        One per crystal, for Bloch waves of thick ones; empty where none are known.
 
     Returns
     -------
@@ -73,10 +79,28 @@ def draw_patterns(
     relrod = uniform(asked.relrod)
     beam = Beam(uniform(asked.voltage), relrod, uniform(asked.precession), 2.5 * relrod, "gaussian")
     orientations = orientations.to(device)
-    if scatter is None:
-        spots = excite(ReflectionBatch.of(crystals, device=device), orientations, beam)
-    else:
+    is_thin = torch.ones(count, dtype=torch.bool, device=device)
+    if scatter is not None:
         spots = scatter(orientations, beam)
+    elif asked.thick_share > 0:
+        is_thin = ~share(asked.thick_share)
+        depth = torch.exp(uniform((math.log(asked.thickness[0]), math.log(asked.thickness[1]))))
+        absorption = uniform(asked.absorption)
+        thin, thick = is_thin.nonzero()[:, 0], (~is_thin).nonzero()[:, 0]
+        parts = []
+        if len(thin):
+            part = ReflectionBatch.of([crystals[i] for i in thin.tolist()], device=device)
+            parts.append((thin, excite(part, orientations[thin], _rows(beam, thin))))
+        if len(thick):
+            known = atoms or [None] * count
+            parts.append((thick, thick_spots(
+                [crystals[i] for i in thick.tolist()], [known[i] for i in thick.tolist()],
+                orientations[thick], beam.voltage[thick], depth[thick], absorption[thick],
+                max_beams=asked.thick_beams,
+            )))  # fmt: skip
+        spots = _joined(parts, count)
+    else:
+        spots = excite(ReflectionBatch.of(crystals, device=device), orientations, beam)
     rows, columns = asked.pattern_shape
     shift = asked.off_center * (2 * torch.rand(count, 2, generator=generator, device=device) - 1)
     camera = SpotCamera(
@@ -93,13 +117,30 @@ def draw_patterns(
     strength = spots.intensity
     if scatter is None and asked.dynamical > 0 and len(strength):
         amount = asked.dynamical * torch.rand(count, generator=generator, device=device)
-        amount = amount[spots.pattern]
+        amount = (amount * is_thin)[spots.pattern]
         top = torch.zeros(count, device=device).scatter_reduce_(0, spots.pattern, strength, "amax")
         relative = strength / top[spots.pattern].clamp_min(1e-20)
         spread = torch.randn(len(strength), generator=generator, device=device)
         strength = relative.clamp_min(0) ** (1 - 0.6 * amount) * torch.exp(0.5 * amount * spread)
     images = draw_spots(spots, camera, strength)
     return appearance_of(asked).apply(images, camera, generator)
+
+
+def _rows(beam: Beam, rows: Tensor) -> Beam:
+    """Return the beams of some patterns."""
+    return replace(beam, voltage=beam.voltage[rows], width=beam.width[rows],
+                   precession=beam.precession[rows], cutoff=beam.cutoff[rows])  # fmt: skip
+
+
+def _joined(parts: Sequence[tuple[Tensor, Spots]], count: int) -> Spots:
+    """Return the spots of parts of the patterns, whose numbers stand beside them."""
+    owner = torch.cat([numbers[spots.pattern] for numbers, spots in parts])
+    order = owner.argsort(stable=True)
+    position, excitation, intensity, reflection = (
+        torch.cat([getattr(spots, name) for _, spots in parts])[order]
+        for name in ("position", "excitation", "intensity", "reflection")
+    )
+    return Spots(owner[order], position, excitation, intensity, reflection, count)
 
 
 def appearance_of(asked: SpotRangeSpec) -> SpotAppearance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -45,6 +46,7 @@ def evaluate(
     truth: int | None = None,
     condition: Condition = "standard",
     patterns_per_phase: int = 200,
+    thick_share: float = 0.0,
     seed: int = 0,
     device: str | None = None,
     batch_size: int = 256,
@@ -60,13 +62,15 @@ def evaluate(
         A model, its bundled name, or its folder.
     phases
         A folder of CIF files, or phases: patterns of each are simulated and classified; for
-        EBSD dynamical ones, at 15, 20 and 25 kV, for SAD kinematic ones.
+        EBSD dynamical ones, at 15, 20 and 25 kV, for SAD kinematic ones (see ``thick_share``).
     scan, truth
         Measured patterns of one phase and its space group; instead of ``phases``.
     condition
         ``clean``, ``standard`` or ``hard``; see ``docs/conventions.md``.
     patterns_per_phase
         Simulated patterns of each phase.
+    thick_share
+        Share of spot patterns of crystals 100 to 1000 Å thick, by Bloch waves; SAD alone.
     seed
         Of orientations, geometry and noise.
     device
@@ -90,7 +94,8 @@ def evaluate(
     Raises
     ------
     SpecError
-        If neither or both of phases and scan are given.
+        If neither or both of phases and scan are given, or thick crystals where no spot
+        patterns are simulated.
     PhaseError
         If the folder holds no CIF, or one can't be used.
     ModelError
@@ -112,7 +117,14 @@ def evaluate(
             raise ModelError(
                 f"no simulated patterns for {technique} yet; give a scan and its truth instead"
             )
-        answers, how = SIMULATED[technique](
+        simulated = SIMULATED[technique]
+        if thick_share > 0:
+            if technique != "sad":
+                raise SpecError(
+                    f"thick_share is {thick_share} for {technique}; it belongs to spot patterns"
+                )
+            simulated = partial(simulated_sad, thick_share=thick_share)
+        answers, how = simulated(
             loaded, crystals, condition, patterns_per_phase, seed, batch_size, workers, cancel,
             tell,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Simulated spot patterns for ``evaluate``: kinematic, at any orientation."""
+"""Simulated spot patterns for ``evaluate``: kinematic or of thick crystals, at any orientation."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .answers import Answers
 
 if TYPE_CHECKING:
     from ..config import ConditionName
+    from ..simulate.atoms import CrystalAtoms
     from ..simulate.reflections import Reflections
 
 G_MAX = 1.3
@@ -37,18 +38,25 @@ def simulated_sad(
     workers: int | None,
     cancel: CancelToken,
     tell: OnEvent,
+    *,
+    thick_share: float = 0.0,
 ) -> tuple[Answers, dict[str, Any]]:
     """Return a model's answers to simulated spot patterns of phases, and how they were made."""
     del batch_size, workers  # spot patterns are drawn in chunks of their own, on one core
+    from ..simulate.atoms import CrystalAtoms
     from ..simulate.reflections import simulate_reflections
 
-    asked = sad_condition(condition)
+    asked = sad_condition(condition).replace(thick_share=thick_share)
     reflections = [simulate_reflections(phase, G_MAX) for phase in crystals]
+    atoms = [CrystalAtoms.from_phase(phase) for phase in crystals] if thick_share > 0 else ()
     answers = classify_reflections(
-        model, reflections, asked, patterns_per_phase, seed, cancel=cancel, tell=tell
+        model, reflections, asked, patterns_per_phase, seed, atoms=atoms, cancel=cancel, tell=tell
     )
+    simulator = "kinematic, Lobato factors, Gaussian relrods"
+    if thick_share > 0:
+        simulator += f"; {thick_share:.0%} thick crystals by Bloch waves"
     return answers, {"g_max_per_angstrom": G_MAX, "range": asked.model_dump(mode="json"),
-                     "simulator": "kinematic, Lobato factors, Gaussian relrods"}  # fmt: skip
+                     "simulator": simulator}  # fmt: skip
 
 
 def classify_reflections(
@@ -58,6 +66,7 @@ def classify_reflections(
     patterns_per_crystal: int,
     seed: int,
     *,
+    atoms: Sequence[CrystalAtoms | None] = (),
     cancel: CancelToken | None = None,
     tell: OnEvent | None = None,
 ) -> Answers:
@@ -73,6 +82,8 @@ def classify_reflections(
         The range of everything else.
     seed
         Of all random numbers.
+    atoms
+        One per crystal, for the Bloch waves of thick ones.
     """
     import torch
 
@@ -86,7 +97,10 @@ def classify_reflections(
             raise CancelledError("the evaluation was cancelled while classifying")
         part = order[start : start + CHUNK]
         with torch.no_grad():
-            patterns = draw_patterns([crystals[int(i)] for i in part], asked, generator)
+            patterns = draw_patterns(
+                [crystals[int(i)] for i in part], asked, generator,
+                atoms=[atoms[int(i)] for i in part] if atoms else (),
+            )  # fmt: skip
         found.append(model.predict(patterns))
         if tell is not None:
             tell(Progress(start + len(part), len(order), "classifying"))
