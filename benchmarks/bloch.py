@@ -2,7 +2,7 @@
 
     python benchmarks/bloch.py     # stored in benchmarks/results/bloch.json
 
-abTEM's numbers were stored by ``tests/physics/make_bloch_reference.py``; it is not needed here.
+abTEM's numbers were stored by ``benchmarks/make_bloch_reference.py``; it is not needed here.
 """
 
 from __future__ import annotations

@@ -205,7 +205,7 @@ def bloch_section(stored) -> list[str]:
     lines = [
         "## Bloch waves against abTEM", "",
         f"By `benchmarks/bloch.py`; abTEM {made['abtem']}, computed by "
-        "`tests/physics/make_bloch_reference.py`, which says how. The differences are the largest "
+        "`benchmarks/make_bloch_reference.py`, which says how. The differences are the largest "
         "over the direct beam and the strongest spots, in shares of the incident beam; the "
         "correlation is over the spots. Lobato's scattering factors are those of the package too, "
         "Kirkland's are others. Bloch waves are compared with the same beams on both sides, "

@@ -1,6 +1,6 @@
 """Write ``tests/data/bloch_abtem.json``: spot intensities by abTEM, an independent program.
 
-    pip install abtem && python tests/physics/make_bloch_reference.py
+    pip install abtem && python benchmarks/make_bloch_reference.py
 
 abTEM 1.0.11 (October 2026, GPL-3.0-or-later). Before 1.0.11 its Bloch waves took the structure
 factors of the inverted crystal (its pull request 379). Multislice, and Bloch waves by another
@@ -122,7 +122,7 @@ def main() -> None:
         add(stored, name, voltage, turn, list(THICKNESSES), programs)
     stored["made"] = {"abtem": abtem.__version__, "numpy": np.__version__, "g_max": G_MAX,
                       "sg_max": SG_MAX, "sampling": SAMPLING, "slice": SLICE}  # fmt: skip
-    path = Path(__file__).parents[1] / "data" / "bloch_abtem.json"
+    path = Path(__file__).parents[1] / "tests" / "data" / "bloch_abtem.json"
     path.write_text(json.dumps(stored, indent=None) + "\n", encoding="utf-8")
 
 
