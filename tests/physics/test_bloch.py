@@ -1,6 +1,7 @@
 """Bloch-wave intensities: limits that theory knows, absences, and abTEM's numbers.
 
-``tests/data/bloch_abtem.json`` was computed by abTEM 1.0.11 with ``benchmarks/make_bloch_reference.py``.
+``tests/data/bloch_abtem.json`` was computed by abTEM 1.0.11,
+``benchmarks/make_bloch_reference.py``.
 """
 
 from __future__ import annotations
