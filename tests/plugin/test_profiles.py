@@ -80,6 +80,23 @@ def test_the_dock_asks_the_model_along_the_axis(tmp_path, monkeypatch):
     assert sum(bar.probability for bar in view.bars) == pytest.approx(1, abs=1e-5)
 
 
+def test_a_model_of_another_technique_is_not_asked(tmp_path, monkeypatch):
+    from napari_spacegroup.imaging import InputContract
+    from napari_spacegroup.models import Model, ModelCard, build
+
+    card = ModelCard(name="pictures", technique="ebsd", classes=(225, 227), architecture="resnet18",
+                     options={"width": 4}, input=InputContract())  # fmt: skip
+    Model(build("resnet18", 2, width=4), card).save(tmp_path / "pictures")
+    monkeypatch.setenv("NAPARI_SPACEGROUP_MODELS", str(tmp_path))
+    scan = from_profiles(COUNTS, two_theta=ANGLE)
+    view = make_view(
+        scan, (0, 0), ZooProvider(), "pictures", None, "space_group", 0.0, asks_why=True
+    )
+    assert "choose a model for powder" in view.missing
+    assert not view.bars
+    assert view.network is None
+
+
 def nickel():
     """Counts of a cubic F lattice, a = 3.52 Å, whose angles read 0.05° too high."""
     counts = np.full(len(ANGLE), 60.0)

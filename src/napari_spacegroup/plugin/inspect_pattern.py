@@ -295,6 +295,10 @@ def make_view(
     model = None
     if model_name and status is PixelStatus.OK:
         model = provider.load(model_name, "inspect")
+        missing = verdict = _why_not(model, model_name, scan)
+        if missing:
+            model = None
+    if model is not None:
         reads_spots = getattr(model, "reads_spots", False)
         can_calibrate |= reads_spots and scan.axis is None
         if result is not None and reads_spots and _is_stale(result, scan):
@@ -329,6 +333,17 @@ def make_view(
         scan.mask, geometry, scan.static_background, ticks, can_calibrate,
         scan.n_patterns == 1,
     )  # fmt: skip
+
+
+def _why_not(model: Any, name: str, scan: PatternScan) -> str:
+    """Return why a model can't be asked of a scan's patterns, or an empty string."""
+    wanted = getattr(getattr(model, "card", None), "technique", scan.technique)
+    if scan.technique in ("unknown", wanted):
+        return ""
+    return (
+        f"{name} is for {wanted}, this is {scan.technique}; choose a model for {scan.technique} in "
+        "the dock Space-group map"
+    )
 
 
 def _is_stale(result: SpaceGroupMap, scan: PatternScan) -> bool:
