@@ -4,7 +4,7 @@
 
 Park et al. (2017), IUCrJ 4, 486-494: X-rays, 80 % of the structures trained on. Lolla et al.
 (2022), J. Appl. Cryst. 55, 882-889: neutrons, 90 %. Their networks see one profile of each
-structure again and again, as in the papers, with their optimisers' usual rates; ours a new one
+structure again and again, as in the papers, all with our training schedule; ours a new one
 each time, and it may start from a model of synthetic crystals (``--start``). ``profiles`` says how
 many a network saw, ``seconds`` how long it was trained on one core: far less than in the papers. A
 random split leaves near-copies of what is tested in training: compare with the papers alone, not

@@ -112,6 +112,16 @@ def keep_best(
 
 
 @compiled
+def _mixed_term(a: float, c: float, third: float, kind: int) -> float:
+    """Return the size of the hl term if a third line is 11, 12 or 21 of a zone."""
+    if kind == 0:
+        return float(abs(third - a - c))
+    if kind == 1:
+        return float(abs(third - a - 4 * c) / 2)
+    return float(abs(third - 4 * a - c) / 2)
+
+
+@compiled
 def find_zones(
     lines: NDArray[np.float64],
     tolerance: NDArray[np.float64],
@@ -121,6 +131,7 @@ def find_zones(
 ) -> NDArray[np.float64]:
     """Return terms (h², l², hl) of reduced zones and what the lines say for each, best first."""
     found = np.zeros((capacity, 4))
+    row = np.zeros(3)
     count = 0
     total = len(lines)
     last = lines[-1] * 1.02
@@ -129,12 +140,7 @@ def find_zones(
             for m in range(j + 1, min(third, total)):
                 for kind in range(3):
                     a, c = lines[i], lines[j]
-                    if kind == 0:
-                        d = abs(lines[m] - a - c)
-                    elif kind == 1:
-                        d = abs(lines[m] - a - 4 * c) / 2
-                    else:
-                        d = abs(lines[m] - 4 * a - c) / 2
+                    d = _mixed_term(a, c, lines[m], kind)
                     if 4 * a * c - d * d < 0.1 * a * a:
                         continue
                     # The shortest two vectors of the zone, at an obtuse angle or none.
@@ -164,17 +170,9 @@ def find_zones(
                                 found[t, 0], found[t, 1], found[t, 2] = a, c, d
                                 found[t, 3] = score
                             break
-                    if not is_new:
-                        continue
-                    place = count
-                    if count == capacity:
-                        place = int(np.argmin(found[:, 3]))
-                        if found[place, 3] >= score:
-                            continue
-                    else:
-                        count += 1
-                    found[place, 0], found[place, 1], found[place, 2] = a, c, d
-                    found[place, 3] = score
+                    if is_new:
+                        row[0], row[1], row[2] = a, c, d
+                        count = keep_best(found, count, row, score)
     found = found[:count]
     return found[np.argsort(-found[:, 3])]
 
@@ -204,12 +202,7 @@ def search_monoclinic(
             a, c = lines[i], lines[j]
             for m in range(j + 1, min(third, total)):
                 for kind in range(3):
-                    if kind == 0:
-                        d = abs(lines[m] - a - c)
-                    elif kind == 1:
-                        d = abs(lines[m] - a - 4 * c) / 2
-                    else:
-                        d = abs(lines[m] - 4 * a - c) / 2
+                    d = _mixed_term(a, c, lines[m], kind)
                     if d > 1.02 * a or d < tolerance[m]:
                         continue
                     area = 1 / math.sqrt(a * c - d * d / 4)

@@ -247,11 +247,11 @@ def _low_candidates(
     for shift in shifts if is_angle else shifts[:1]:
         lines, spread, slope = _places(axis, peaks, used, shift)
         tolerance = 2.3 * np.maximum(spread, LEAST_TOLERANCE * slope)
+        cells = {family: search_cells(lines, tolerance, family)[:LOW_CELLS] for family in LOW}
+        for cell in cells["triclinic"]:
+            cells["monoclinic"] += monoclinic_cells(cell)
         for family in LOW:
-            cells = search_cells(lines, tolerance, family)[:LOW_CELLS]
-            found[family] += [(cell, shift) for cell in cells]
-        for cell, _ in found["triclinic"][-LOW_CELLS:]:
-            found["monoclinic"] += [(one, shift) for one in monoclinic_cells(cell)]
+            found[family] += [(cell, shift) for cell in cells[family]]
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from ..crystal.frequencies import space_group_shares
 from .powder_cell import MOST_LINES, PowderIndex
@@ -89,12 +90,7 @@ def weighed(
     network = network - network.max(axis=-1, keepdims=True)
     unknown = np.log(np.where(numbers <= 2, 1.0, np.where(numbers <= 15, MONOCLINIC, unfound)))
     evidence = np.logaddexp(unknown, found[..., numbers - 1])
-    joint = (1 - misled) * _softmax(trust * network + prior + evidence)
+    joint = (1 - misled) * softmax(trust * network + prior + evidence, axis=-1)
     # A network that is not trusted at all has no say here either.
     own = network if trust > 0 else np.zeros_like(network)
-    return np.asarray(joint + misled * _softmax(own + prior + unknown), np.float64)
-
-
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    shares = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=-1, keepdims=True), np.float64)
+    return np.asarray(joint + misled * softmax(own + prior + unknown, axis=-1), np.float64)
