@@ -24,6 +24,9 @@ What is drawn:
   (``calibration``) is watched while training and fits the temperature, the others (``test``)
   serve the report alone.
 
+* a third round (``train_more.npz``) takes every structure of the library that is left, and
+  substituted ones after them;
+
 The repository's ``sets/train.npz`` holds the structures with at most 90 atoms in the cell and the
 garnets, as far as a few CPU hours went; identifiers that end in ``+s`` tell these masters from
 older ones of the same structures.
@@ -40,6 +43,7 @@ import math
 import multiprocessing
 import random
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +83,8 @@ COUNTS = {221: (280, 42, 60), 223: (120, 12, 130), 225: (280, 42, 120), 227: (16
 # A second round, drawn later with its own seed: mostly substituted structures, elements
 # exchanged inside their family, so that salts stay salts.
 MORE = {221: 420, 223: 100, 225: 520, 227: 260, 229: 150, 230: 30}
+# A third round: every structure of the library that is left, and more substituted ones.
+THIRD = {221: 450, 223: 150, 225: 350, 227: 150, 229: 450, 230: 120}
 FAMILIES = (
     ("Li", "Na", "K", "Rb", "Cs", "Tl"), ("Mg", "Ca", "Sr", "Ba", "Cd", "Zn", "Pb", "Sn"),
     ("F", "Cl", "Br", "I"), ("O", "S", "Se", "Te"), ("N", "P", "As", "Sb", "Bi"),
@@ -87,6 +93,8 @@ FAMILIES = (
     ("Zr", "Nb", "Mo", "Ru", "Rh", "Pd", "Ag", "In"),
     ("Hf", "Ta", "W", "Re", "Ir", "Pt", "Au", "Hg"),
 )  # fmt: skip
+MOST_ATOMS = {222: 130, 226: 200, 228: 200, 230: 170}
+"""In a cell that is simulated, by space group; 90 for the others."""
 DIAMOND = "227|8a"
 """Silicon and its kin absorb little: their finest lines need a finer grid and several
 energies, or the grid holds aliases of them (``docs/convergence.md``)."""
@@ -111,12 +119,12 @@ def share_of(text: str, parts: int) -> int:
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16) % parts
 
 
-def load(folder: Path) -> list[Record]:
-    """Return the structures of the six groups."""
+def load(folder: Path, groups: Collection[int] = CLASSES) -> list[Record]:
+    """Return the structures of the six groups, or of others."""
     found = []
     for name in ("structures", "structures_large"):
         with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
-            found += [r for r in map(json.loads, file) if r["sg"] in CLASSES]
+            found += [r for r in map(json.loads, file) if r["sg"] in groups]
     return found
 
 
@@ -182,7 +190,7 @@ def hidden_by_lattice(record: Record) -> dict[str, float] | None:
     }
     if record["sg"] == 225:
         allowed["diamond"] = face & ~(half & (hkl.sum(1) % 4 != 0))
-    own = {225: "F", 227: "F", 229: "I", 230: "I"}.get(record["sg"])
+    own = {225: "F", 226: "F", 227: "F", 228: "F", 229: "I", 230: "I"}.get(record["sg"])
     allowed.pop(own or "", None)
     whole = intensity.sum()
     return {name: float(1 - intensity[a].sum() / whole) for name, a in allowed.items()}
@@ -316,33 +324,70 @@ def tasks(structures: list[Record]) -> list[Task]:
 def more_tasks(structures: list[Record], done: list[Task]) -> list[Task]:
     """Return the second round, shuffled: for training only, and visible at 4 %."""
     rng = random.Random(SEED + 1)
-    seen = {task.record["formula"] for task in done}
+    found = exchanged(structures, MORE, {task.record["formula"] for task in done}, rng, 0.35)
+    rng.shuffle(found)
+    return found + relatives_of_the_paper(structures)
+
+
+def third_tasks(structures: list[Record], done: list[Task]) -> list[Task]:
+    """Return the third round: real structures that were not drawn, then substituted ones."""
+    seen = {(task.record["sg"], task.record["formula"]) for task in done}
     found = []
-    for group, count in MORE.items():
+    for record in structures:
+        key = (record["sg"], record["formula"])
+        if key in seen or not is_training(record) or record["formula"] in NO_SOLIDS:
+            continue
+        seen.add(key)
+        shares = hidden_shares(record)
+        if shares is not None and min(shares, default=1) >= LEAST_TRAINED:
+            found.append(Task(record, "train"))
+    rng = random.Random(SEED + 3)
+    rng.shuffle(found)
+    more = exchanged(structures, THIRD, {formula for _, formula in seen}, rng, 0.0)
+    rng.shuffle(more)
+    return found + more
+
+
+def is_training(record: Record) -> bool:
+    """Return whether a structure is of the training side, and small enough to simulate."""
+    most = MOST_ATOMS.get(record["sg"], 90)
+    return record["n"] <= most and "sg_loose" not in record and side_of(record) == "train"
+
+
+def exchanged(
+    structures: list[Record],
+    counts: dict[int, int],
+    seen: set[str],
+    rng: random.Random,
+    as_it_is: float,
+) -> list[Task]:
+    """Return structures with elements exchanged inside their family; ``seen`` takes their names.
+
+    Prototypes by the square root of their number; a share of them stays ``as_it_is``.
+    """
+    found = []
+    for group, count in counts.items():
         prototypes = collections.defaultdict(list)
         for r in structures:
-            most = 170 if group == 230 else 90
-            is_fit = r["sg"] == group and "sg_loose" not in r and r["n"] <= most
-            if is_fit and side_of(r) == "train":
+            if r["sg"] == group and is_training(r):
                 prototypes[r["proto"]].append(r)
         names = sorted(prototypes)
         weights = [len(prototypes[name]) ** 0.5 for name in names]
         chosen = 0
         for _ in range(20 * count):
             base = rng.choice(prototypes[rng.choices(names, weights)[0]])
-            record = base if rng.random() < 0.35 else substitute(base, rng, within=True)
+            record = base if rng.random() < as_it_is else substitute(base, rng, within=True)
             if record is None or record["formula"] in seen:
                 continue
             shares = hidden_shares(record)
-            if shares is None or min(shares, default=1) < 0.04:
+            if shares is None or min(shares, default=1) < LEAST_TRAINED:
                 continue
             seen.add(record["formula"])
             found.append(Task(record, "train"))
             chosen += 1
             if chosen == count:
                 break
-    rng.shuffle(found)
-    return found + relatives_of_the_paper(structures)
+    return found
 
 
 def relatives_of_the_paper(structures: list[Record]) -> list[Task]:
@@ -375,7 +420,7 @@ def simulate(task: Task, out: Path) -> None:
     """Simulate one structure and store it, unless that is done."""
     record, is_trained = task.record, task.side == "train"
     path = out / f"{share_of(record['id'], 16**8):08x}.npz"
-    if path.exists() or (record["n"] > 90 and record["sg"] != 230):
+    if path.exists() or record["n"] > MOST_ATOMS.get(record["sg"], 90):
         return
     import torch
 
@@ -426,8 +471,11 @@ def simulate(task: Task, out: Path) -> None:
     )
 
 
-def pack(parts: Path, out: Path, hidden: dict[str, float]) -> None:
-    """Write one set for each side of the split; ``hidden`` says what training leaves out."""
+def pack(parts: Path, out: Path, hidden: dict[str, float], later: Collection[str] = ()) -> None:
+    """Write one set for each side of the split; ``hidden`` says what training leaves out.
+
+    What came ``later`` has a set of its own, ``train_more``.
+    """
     from napari_spacegroup.learn import MasterRecord, MasterSet
 
     sides: dict[str, tuple[list[Any], list[MasterRecord]]] = {}
@@ -440,6 +488,7 @@ def pack(parts: Path, out: Path, hidden: dict[str, float]) -> None:
             # Pairs of ordering.py are not in the list: they are weak on purpose.
             if side == "train" and hidden.get(record.identifier, 1.0) < LEAST_TRAINED:
                 continue
+            side = "train_more" if record.identifier in later else side
             arrays, records = sides.setdefault(side, ([], []))
             arrays.append(content["data"])
             records.append(record)
@@ -464,12 +513,14 @@ def main() -> None:
     parts.mkdir(parents=True, exist_ok=True)
     structures = load(options.structures)
     first = tasks(structures)
-    jobs = [(task, parts) for task in first + more_tasks(structures, first)]
+    second = first + more_tasks(structures, first)
+    third = third_tasks(structures, second)
+    jobs = [(task, parts) for task in second + third]
     with multiprocessing.get_context("spawn").Pool(options.workers, maxtasksperchild=40) as pool:
         for _ in pool.imap_unordered(simulate_job, jobs):
             pass
     hidden = {t.record["id"]: min(hidden_shares(t.record) or [1.0]) for t, _ in jobs}
-    pack(parts, options.out, hidden)
+    pack(parts, options.out, hidden, {task.record["id"] for task in third})
 
 
 if __name__ == "__main__":
