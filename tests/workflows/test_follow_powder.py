@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 import time
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from napari_spacegroup.cli import main
 from napari_spacegroup.crystal import library_phase
 from napari_spacegroup.errors import ModelError, ResultError, ScanError, SpecError
 from napari_spacegroup.infer import PixelStatus, load_map
@@ -138,9 +140,11 @@ def test_a_file_that_is_no_profile_gets_its_status_and_stops_nothing(files, mode
     assert result.status[0].tolist() == wanted
     expected = alone([files[0], files[4]], model)
     np.testing.assert_allclose(result.probabilities[0, [0, 4]], expected, atol=1e-6)
+    news = " ".join(line for e in events if isinstance(e, LiveStatus) for line in e.news)
+    assert "b.xy is no single powder profile: it has 0 lines" in news
+    assert "c.xy: unknown, the pattern is constant" in news
+    assert "d.xy: the profile covers q from" in news
     said = " ".join(e.message for e in events if isinstance(e, Log))
-    assert "b.xy is no single powder profile" in said
-    assert "d.xy: the profile covers q from" in said
     assert "3 of 6 pixels unknown: its file is no pattern" in said
     assert result.provenance["scan"]["files"][1] == "b.xy"
 
@@ -271,6 +275,7 @@ def test_neutrons_and_what_contradicts_them(files, model, tmp_path):
         follow(folder, neutron, until_idle=0.3)  # nobody says what the first column is
 
 
+@pytest.mark.slow
 def test_positions_are_weighed_as_in_classify(files, model, tmp_path):
     folder = tmp_path / "series"
     folder.mkdir()
@@ -318,3 +323,27 @@ def test_measured_minerals_as_a_map(shared_data, tmp_path):
     scan = from_profiles(counts.reshape(4, 8, -1), two_theta=angle, wavelength=1.54184)
     reference = classify(scan, model, positions=False)
     np.testing.assert_array_equal(result.probabilities, reference.probabilities)
+
+
+def test_on_the_command_line(files, model, tmp_path, capsys):
+    folder, out = tmp_path / "series", tmp_path / "map.h5"
+    folder.mkdir()
+    for path in files[:2]:
+        table = np.loadtxt(path)
+        table[:, 0] = 4 * np.pi / 1.54184 * np.sin(np.radians(table[:, 0] / 2))
+        np.savetxt(folder / path.name, table)
+    command = ["follow", str(folder), "--model", "xrd-symmetry", "--out", str(out), "--axis", "q"]
+    assert main([*command, "--until-idle", "0.5", "--json", str(tmp_path / "report.json")]) == 0
+    told = capsys.readouterr()
+    assert "run_0.xy: cubic " in told.err
+    assert "run_1.xy: cubic " in told.err
+    assert "1 x 2 pixels of series" in told.out
+    assert "assumed" not in told.err
+    expected = alone([folder / path.name for path in files[:2]], model, axis="q")
+    np.testing.assert_allclose(load_map(out).probabilities[0], expected, atol=1e-6)
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["provenance"]["scan"]["files"] == [path.name for path in files[:2]]
+    command = ["classify", str(folder / files[0].name), "--model", "xrd-symmetry", "--axis", "q"]
+    assert main([*command, "--no-positions", "--out", str(tmp_path / "one.h5")]) == 0
+    found = load_map(tmp_path / "one.h5").probabilities[0, 0]
+    np.testing.assert_allclose(found, expected[0], atol=1e-6)

@@ -202,7 +202,7 @@ class ProfileFolderSource:
     def _take(self, limit: int) -> Arrival:
         group: list[tuple[ProfileFile, Profile]] = []
         withheld: list[Withheld] = []
-        is_unsettled, reads = False, 0
+        unsettled = reads = 0
         due = [file for file in self._files.values() if file.is_due]
         for file in due:
             if len(group) >= limit or reads >= MOST_READ:
@@ -212,7 +212,7 @@ class ProfileFolderSource:
             reads += not file.is_read
             known = self._judge(file)
             if known is None:
-                is_unsettled = True
+                unsettled += 1
             elif isinstance(known, Withheld):
                 withheld.append(known)
             elif group and not known.has_axis_of(group[0][1]):
@@ -220,8 +220,8 @@ class ProfileFolderSource:
             else:
                 withheld += self._accept(file, known, group)
         self._describe(group)
-        left = max(0, len(due) - len(group) - len(withheld) - is_unsettled)
-        return self._answer(group, tuple(withheld), left, is_unsettled)
+        left = max(0, len(due) - len(group) - len(withheld) - unsettled)
+        return self._answer(group, tuple(withheld), left, unsettled > 0)
 
     def _judge(self, file: ProfileFile) -> Profile | Withheld | None:
         """Return the profile of a file, what is wrong with it, or None if one must wait."""

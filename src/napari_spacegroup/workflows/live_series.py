@@ -40,6 +40,8 @@ class SeriesBooks:
     def __init__(self, model: Classifier) -> None:
         self._model = model
         self._names: dict[int, str] = {}
+        self._problems: dict[int, str] = {}
+        self._told: dict[int, int] = {}
         self._came: set[int] = set()
         self._news: deque[str] = deque(maxlen=MOST_NEWS)
 
@@ -49,10 +51,12 @@ class SeriesBooks:
         for entry in arrival.withheld:
             if entry.name and entry.index >= 0:
                 self._names[entry.index] = entry.name
+                self._problems[entry.index] = entry.message
 
-    def name(self, index: int) -> str:
-        """Return what to call a pixel: its file, where it has one of its own."""
-        return self._names.get(index, f"pixel {index}")
+    def refuse(self, refused: list[tuple[int, str]]) -> None:
+        """Take note of pixels that the model can't read, and why."""
+        for index, problem in refused:
+            self._problems[index] = f"{self._names[index]}: {problem}"
 
     def again(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return those pixels that came before; all of them have come now."""
@@ -74,8 +78,12 @@ class SeriesBooks:
         if not self._names:
             return
         for offset, status in enumerate(piece.status.tolist()):
-            if status != PixelStatus.PENDING:
-                self._news.append(self._sentence(piece.start + offset, result))
+            index = piece.start + offset
+            # A pixel without an answer is shown again at the end.
+            is_known = self._told.get(index) == status != PixelStatus.OK
+            if status != PixelStatus.PENDING and not is_known:
+                self._told[index] = status
+                self._news.append(self._sentence(index, result))
 
     def take_news(self) -> tuple[str, ...]:
         """Return what was said since the last time."""
@@ -89,13 +97,16 @@ class SeriesBooks:
 
     def _sentence(self, index: int, result: SpaceGroupMap) -> str:
         y, x = divmod(index, result.scan_shape[1])
+        name = self._names.get(index, f"pixel {index}")
         status = PixelStatus(int(result.status[y, x]))
         if status is not PixelStatus.OK:
-            return f"{self.name(index)}: unknown, {status.reason}"
+            problem = self._problems.get(index, "")
+            is_told = status is PixelStatus.UNREADABLE and problem
+            return problem if is_told else f"{name}: unknown, {status.reason}"
         (system,) = candidates(result, (y, x), level="crystal_system", count=1)
         (group,) = candidates(result, (y, x), count=1)
         return (
-            f"{self.name(index)}: {system.symbol} {system.probability:.0%}, "
+            f"{name}: {system.symbol} {system.probability:.0%}, "
             f"{group.symbol} ({group.label}) {group.probability:.0%}"
         )
 

@@ -48,9 +48,6 @@ LINE = 4096
 SERIES_LINE = 64
 """The same of a series of profiles, which comes slowly."""
 
-MOST_NAMED = 8
-"""Unreadable files that are named one by one."""
-
 
 class LiveSession:
     """What is known of one followed scan.
@@ -163,8 +160,7 @@ class LiveSession:
         if self._live is None:
             return
         for piece in self._live.finish(at_once=at_once):
-            if (piece.status == PixelStatus.OK).any():
-                self._books.tell(piece, self._live.result)
+            self._books.tell(piece, self._live.result)
             if not at_once:  # whoever wants to stop gets it with the result
                 yield piece
         yield from self._journal_troubles()
@@ -207,8 +203,9 @@ class LiveSession:
         found = list(status_remarks(self._live.result.status))
         if self.left_out:
             found.append(f"{self.left_out} patterns were left out to keep up and not come back to")
-        if self._withheld:
-            parts = ", ".join(f"{count} {reason}" for reason, count in self._withheld.items())
+        counts = {r: n for r, n in self._withheld.items() if r != WithheldReason.UNREADABLE.value}
+        if counts:
+            parts = ", ".join(f"{count} {reason}" for reason, count in counts.items())
             found.append(f"patterns that were not trusted: {parts}")
         if found:  # one event: a cancelled job has few left
             yield Log(". ".join(found))
@@ -243,10 +240,11 @@ class LiveSession:
         self._books.listen(arrival)
         for entry in arrival.withheld:
             self._withheld[entry.reason.value] += 1
-            is_file = entry.reason is WithheldReason.UNREADABLE
-            key = entry.message if is_file else entry.reason.value
-            if key not in self._said and self._withheld[entry.reason.value] <= MOST_NAMED:
-                self._said.add(key)
+            if entry.reason is WithheldReason.UNREADABLE:
+                if entry.index < 0:  # else it is told with its pixel
+                    yield from self._say(entry.message)
+            elif entry.reason.value not in self._said:
+                self._said.add(entry.reason.value)
                 yield Log(entry.message)
         loud = (SourceState.VANISHED, SourceState.DAMAGED, SourceState.REPLACED)
         if arrival.state in loud:
@@ -359,6 +357,8 @@ class LiveSession:
     def _shown(self, piece: Partial, came: float) -> Partial:
         self._meter.late(time.monotonic() - came, len(piece.status))
         if self._live is not None:
+            self._books.refuse(self._live.refused)
+            self._live.refused.clear()
             self._books.tell(piece, self._live.result)
         return piece
 
@@ -368,12 +368,6 @@ class LiveSession:
 
     def _journal_troubles(self) -> Iterator[Event]:
         yield from self._say("" if self._journal is None else self._journal.problem)
-        refused = [] if self._live is None else self._live.refused
-        for index, problem in refused:
-            if problem not in self._said:
-                self._said.add(problem)
-                yield Log(f"{self._books.name(index)}: {problem}")
-        refused.clear()
 
     def _say(self, message: str) -> Iterator[Event]:
         """Say something once."""
