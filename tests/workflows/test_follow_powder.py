@@ -209,6 +209,20 @@ def test_a_file_that_changes_is_done_again(files, model, tmp_path):
     np.testing.assert_allclose(result.probabilities[0], expected, atol=1e-6)
 
 
+def test_sampling_keeps_up_and_comes_back(files, model, tmp_path):
+    folder, events = tmp_path / "series", []
+    folder.mkdir()
+    for number in range(30):  # of one axis, so that several come at once
+        shutil.copy(files[number % 2 * 2], folder / f"{number:02d}.xy")
+    result = follow(
+        source_of(folder), model, if_behind="sample", until_idle=1, on_event=events.append
+    )  # fmt: skip
+    said = [e.message for e in events if isinstance(e, Log)]
+    assert any("patterns that were left out to keep up" in message for message in said)
+    expected = np.tile(alone([files[0], files[2]], model), (15, 1))
+    np.testing.assert_allclose(result.probabilities[0], expected, atol=1e-6)
+
+
 def test_a_map_by_the_numbers_of_the_files(files, model, tmp_path):
     folder = tmp_path / "series"
     thread = fill(folder, [files[i] for i in (2, 0, 3, 1)], pause=0.05)
