@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_spacegroup.config import SimulateSpec, read_train_spec
@@ -30,6 +31,29 @@ def test_ten_lines_of_the_readme_run(repository: Path, tmp_path: Path, monkeypat
     exec(compile(code, "README.md", "exec"), names)
     assert names["labels"].shape == (3, 3)
     assert names["laue"].sum(-1) == pytest.approx(1, abs=1e-5)
+    assert (tmp_path / "map.h5").is_file()
+
+
+@pytest.mark.parametrize("page", ["live.md", "powder.md"])
+def test_following_a_series_of_profiles_runs_as_shown(
+    repository: Path, tmp_path: Path, monkeypatch, capsys, page: str
+) -> None:
+    (code,) = [
+        block for block in blocks(repository / "docs" / page, "python") if '"series", "xrd' in block
+    ]
+    angle = np.arange(5, 40, 0.02)
+    (tmp_path / "series").mkdir()
+    for number, a in enumerate((3.52, 4.05)):  # two cells of the lines of copper's type
+        lines = [np.sqrt(n) / a * 0.4959 / 2 for n in (3, 4, 8, 11, 12, 16, 19, 20)]
+        centers = 2 * np.degrees(np.arcsin(lines))
+        counts = 50 + 900 * sum(np.exp(-0.5 * ((angle - c) / 0.03) ** 2) for c in centers)
+        table = np.column_stack([angle, counts.round()])
+        np.savetxt(tmp_path / "series" / f"run_{number}.xye", table)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code.replace("until_idle=600", "until_idle=1"), page, "exec"), {})
+    shown = capsys.readouterr().out
+    assert "run_0.xye" in shown
+    assert "run_1.xye" in shown
     assert (tmp_path / "map.h5").is_file()
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from napari_spacegroup.crystal.absences import absence_table
+from napari_spacegroup.crystal.cell_kernels import refine_terms
 from napari_spacegroup.crystal.cell_search import (
     FAMILIES,
     FoundCell,
@@ -123,6 +124,14 @@ def test_lines_that_no_cell_has_give_none():
     lines = np.sort(np.random.default_rng(0).uniform(0.02, 0.3, 20))
     assert not search_cells(lines, 1e-5 * lines, "cubic")
     assert not search_cells(lines[:2], 1e-3 * lines[:2], "orthorhombic")
+
+
+def test_lines_that_say_nothing_of_a_term_leave_it_as_it_is():
+    terms = np.array([[0.0, 1.0], [0.0, 4.0], [1.0, 0.0]])
+    start = np.array([9.0, 1.0])
+    refined, indexed = refine_terms(2, np.array([1.01, 4.02]), np.full(2, 0.1), terms, start.copy())
+    np.testing.assert_array_equal(refined, start)
+    assert indexed == 2
 
 
 def test_as_many_ways_as_the_international_tables_have():

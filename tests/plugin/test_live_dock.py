@@ -184,7 +184,7 @@ def test_the_state_says_what_a_path_is(tmp_path):
     assert "There is no folder" in state.why_not_start
     state.path = str(tmp_path)
     assert state.why_not_start == ""
-    assert format_of(state.path).detail == "folder of images, there already"
+    assert format_of(state.path).detail == "folder of images or powder profiles, there already"
     assert state.output == tmp_path.with_name(tmp_path.name + ".map.h5")
     state.rows, state.columns = 3, 0
     assert state.scan_shape is None
@@ -201,3 +201,57 @@ def test_the_facts_are_readable():
     ]  # fmt: skip
     state.status = LiveStatus("growing", "", 5, 4, 0, 0, 9.6, 8.2, 7, 3, 0.1, 0.2, 2)
     assert [name for name, _, _ in state.facts][-2:] == ["Left out", "Withheld"]
+    state.status = LiveStatus("growing", "", 5, 4, 0, 0, 9.6, 8.2, 7, 3, 0.1, 0.2, 2)
+    state.latest = "run_3.xye: cubic 97%, Fm-3m (225) 92%"
+    assert [name for name, _, _ in state.facts][1] == "Latest"
+    assert len(state.facts) == 7
+    assert state.told == {}
+    state.wavelength, state.positions = 0.7, True
+    assert state.told == {"wavelength": 0.7, "positions": True}
+
+
+@pytest.mark.gui
+def test_a_series_of_profiles_in_the_dock(
+    make_napari_viewer, fake_models, monkeypatch, qtbot, tmp_path
+):
+    from napari_spacegroup.models import load_model
+    from napari_spacegroup.patterns import read
+    from napari_spacegroup.plugin.live_dock import LiveDock
+    from napari_spacegroup.workflows import classify, follow_events
+
+    model = load_model("xrd-symmetry", device="cpu")
+    monkeypatch.setattr(type(fake_models), "load", lambda *_: model)
+    monkeypatch.setattr(
+        type(fake_models),
+        "follow",
+        lambda _, path, model, **options: follow_events(path, model, **options),
+        raising=False,
+    )
+    viewer = make_napari_viewer()
+    dock = LiveDock(viewer)
+    viewer.window.add_dock_widget(dock)
+    session = session_of(viewer)
+    state = session.live_state
+    qtbot.waitUntil(lambda: bool(session.map_state.models), timeout=30_000)
+    folder = tmp_path / "series"
+    folder.mkdir()
+    state.path = str(folder)
+    dock.told_boxes[0].setValue(1.2)
+    dock.idle_box.setValue(2)
+    press(qtbot, dock.start_button)
+    angle = np.arange(20, 90, 0.05)
+    for number, centers in enumerate(((38, 44, 64.5), (30, 43, 53))):
+        peaks = sum(np.exp(-0.5 * ((angle - c) / 0.1) ** 2) for c in centers)
+        np.savetxt(folder / f"run_{number}.xy", np.column_stack([angle, 40 + 900 * peaks]))
+    qtbot.waitUntil(lambda: state.latest.startswith("run_1.xy: "), timeout=60_000)
+    qtbot.waitUntil(lambda: state.job.is_final, timeout=60_000)
+    assert state.job is JobState.COMPLETED, state.message
+    saved = load_map(tmp_path / "series.map.h5")
+    assert saved.scan_shape == (1, 2)
+    alone = read(folder / "run_0.xy", wavelength=1.2)
+    expected = classify(alone, model, positions=False).probabilities[0, 0]
+    np.testing.assert_allclose(saved.probabilities[0, 0], expected, atol=1e-6)
+    layer = viewer.layers[f"series: {model.card.name}"]
+    assert layer.data.shape == (1, 2)
+    assert validate_map_layer(layer) == []
+    dock.close_session()

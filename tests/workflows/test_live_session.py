@@ -12,7 +12,8 @@ from napari_spacegroup.jobs import CancelToken, Partial
 from napari_spacegroup.stream import Arrival, SourceState
 from napari_spacegroup.workflows import live_patience
 from napari_spacegroup.workflows.live_patience import BUSY
-from napari_spacegroup.workflows.live_session import Heard, LiveSession
+from napari_spacegroup.workflows.live_session import LiveSession
+from napari_spacegroup.workflows.live_start import Heard
 from napari_spacegroup.workflows.live_status import Meter
 
 from .live_fakes import Fake, frames, info_of

@@ -211,6 +211,11 @@ def _add_view(verb: argparse.ArgumentParser) -> None:
 
 
 def _add_profile(verb: argparse.ArgumentParser) -> None:
+    _add_told(verb)
+    add_calibration(verb)
+
+
+def _add_told(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--wavelength", type=float, metavar="Å", help="of a powder profile whose file does not say"
     )
@@ -220,7 +225,10 @@ def _add_profile(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--difc", type=float, metavar="µs", help="time of flight of 1 Å, for a profile over time"
     )
-    add_calibration(verb)
+    verb.add_argument(
+        "--axis", choices=("two_theta", "q", "d", "tof"),
+        help="what the first column of a powder profile is (default: two_theta, tof beyond 180)",
+    )  # fmt: skip
 
 
 def _add_combine(choices: Any) -> None:
@@ -243,7 +251,10 @@ def _add_combine(choices: Any) -> None:
 
 def _add_follow(choices: Any) -> None:
     verb = choices.add_parser("follow", help="a scan that is being written + model -> map")
-    verb.add_argument("path", type=Path, metavar="PATH", help="file or folder, even before it is")
+    verb.add_argument(
+        "path", type=Path, metavar="PATH",
+        help="file, or folder of images or powder profiles, even before it is",
+    )  # fmt: skip
     _add_model(verb)
     verb.add_argument("--out", type=Path, required=True, metavar="MAP.h5", help="the map")
     verb.add_argument("--json", type=Path, metavar="REPORT.json", help="shares per class")
@@ -260,7 +271,12 @@ def _add_follow(choices: Any) -> None:
     verb.add_argument("--scan-order", metavar="ORDER", help="raster (default), snake, ...")
     _add_running(verb)
     _add_view(verb)
+    _add_told(verb)
     _add_scheduler(verb)
+    verb.add_argument(
+        "--positions", action="store_true",
+        help="look for the cell of each powder profile too; some ten seconds for each",
+    )  # fmt: skip
     verb.set_defaults(run=verbs.follow)
 
 

@@ -111,7 +111,9 @@ class ProgressLine:
             self._show_progress(event)
 
     def show_live(self, status: LiveStatus) -> None:
-        """Show how a followed scan stands."""
+        """Show how a followed scan stands, and what was said of each file of a series."""
+        for line in status.news:
+            self._write(line, is_final=True)
         of = f" of {status.total}" if status.total else ""
         text = f"{status.state}: {status.shown}{of} shown"
         if status.read:
@@ -122,6 +124,8 @@ class ProgressLine:
             text += f", {status.left_out} left out for now"
         if status.latency == status.latency:
             text += f", {status.latency:.2f} s late"
+        if not status.read and status.message:
+            text = f"{status.state}: {status.message}"
         if self._is_terminal:
             self._write(text, is_final=False)
         elif time.monotonic() - self._told > STATUS_SECONDS:

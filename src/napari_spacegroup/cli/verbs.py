@@ -86,6 +86,8 @@ def follow(options: argparse.Namespace) -> int:
 
     asked = _asked(options) | {"until_idle": options.until_idle, "if_behind": options.if_behind}
     asked |= {"scan_shape": options.scan_shape, "scan_order": options.scan_order}
+    told = _told(options) | ({"positions": True} if options.positions else {})
+    asked |= told
     spec = FollowSpec.from_mapping(given(**asked), "the command line")
     check_output(options.out, options.json)
     from .. import workflows
@@ -112,6 +114,7 @@ def follow(options: argparse.Namespace) -> int:
             scan_order=spec.scan_order,
             cancel=token,
             on_event=show,
+            **told,
             **_extras(spec, options),
             **_place(options),
         )
@@ -137,7 +140,7 @@ def opened(path: Path, options: argparse.Namespace, *, technique: str = "powder"
 
     A camera constant makes profiles of pictures for the technique ``"powder"``.
     """
-    told = given(wavelength=options.wavelength, radiation=options.radiation, difc=options.difc)
+    told = _told(options)
     is_found = getattr(options, "find_calibration", False)
     if not told and asked_calibration(options) is None and not is_found:
         return path
@@ -149,6 +152,12 @@ def opened(path: Path, options: argparse.Namespace, *, technique: str = "powder"
     from ..patterns import ring_profiles
 
     return ring_profiles(scan)
+
+
+def _told(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what was said of powder profiles."""
+    names = ("wavelength", "radiation", "difc", "axis")
+    return given(**{name: getattr(options, name) for name in names})
 
 
 def _technique(model: str, options: argparse.Namespace) -> str:

@@ -10,6 +10,8 @@ from .base import quantity
 from .classify import ClassifySpec
 
 IfBehind = Literal["catch_up", "sample"]
+Radiation = Literal["xray", "neutron"]
+AxisColumn = Literal["two_theta", "q", "d", "tof"]
 
 
 class FollowSpec(ClassifySpec):
@@ -34,4 +36,27 @@ class FollowSpec(ClassifySpec):
     )
     scan_order: Literal["raster", "snake", "hexagonal", "any"] = Field(
         "raster", description="How the beam moves over the sample."
+    )
+    wavelength: float | None = quantity(
+        None,
+        "Å",
+        "Of powder profiles whose files do not say it, the mean of a doublet; none takes the "
+        "file's, or copper's for X-rays.",
+        gt=0.01,
+        lt=100,
+    )
+    radiation: Radiation | None = Field(
+        None, description="What powder profiles were measured with, where the file does not say."
+    )
+    axis: AxisColumn | None = Field(
+        None,
+        description="What the first column of powder profiles is; none takes angles 2θ in degrees, "
+        "or a time of flight beyond 180.",
+    )
+    difc: float | None = quantity(
+        None, "µs", "Time of flight of 1 Å, for powder profiles over time.", gt=0
+    )
+    positions: bool = Field(
+        False,
+        description="Look for the cells of powder profiles too; some ten seconds for each profile.",
     )

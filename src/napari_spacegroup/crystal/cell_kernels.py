@@ -209,6 +209,8 @@ def refine_terms(
         if round_ == 3 or indexed < size:
             break
         scale = a[0, 0]
+        if scale == 0:  # no line says anything of the first term
+            break
         for s in range(size):
             b[s] /= scale
             for t in range(size):

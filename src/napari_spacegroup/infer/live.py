@@ -11,103 +11,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ScanError
+from ..errors import ModelError, ScanError
 from ..jobs import Partial
 from .classifier import Classifier, predict_chunk
 from .journal import Record
+from .live_chunk import Chunk, LiveCounts
 from .pixel_status import PixelStatus, pattern_status
 from .spacegroup_map import SpaceGroupMap
 from .view import PatternView
 from .witness import checksum
 
+if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
+
 HOLD_BYTES = 256 * 2**20
 """Most bytes of patterns that wait for the rest of their chunk."""
-
-
-@dataclass(eq=False)
-class Chunk:
-    """Neighbouring pixels that go through the network together.
-
-    Parameters
-    ----------
-    start
-        Row-major index of the first pixel.
-    patterns
-        Shape ``(n, detector_y, detector_x)``; 0 where none has come.
-    status
-        Shape ``(n,)``: OK, CONSTANT or NOT_FINITE for a pattern that is held, MISSING for
-        one that was given up, else PENDING.
-    is_shown
-        Shape ``(n,)``: which of them the map shows.
-    checksums
-        CRC-32 of each pattern, shape ``(n,)``.
-    came
-        When the oldest pattern came that is not shown yet [s].
-    is_sampled
-        Whether patterns were left out to keep up.
-    """
-
-    start: int
-    patterns: NDArray[Any]
-    status: NDArray[np.uint8]
-    is_shown: NDArray[np.bool_]
-    checksums: NDArray[np.uint32]
-    came: float = float("inf")
-    is_sampled: bool = False
-
-    @property
-    def is_whole(self) -> bool:
-        """Return whether every pixel has its pattern."""
-        return bool((self.status != PixelStatus.PENDING).all()) and not self.has_gaps
-
-    @property
-    def is_settled(self) -> bool:
-        """Return whether every pixel has its pattern or was given up."""
-        return bool((self.status != PixelStatus.PENDING).all())
-
-    @property
-    def has_gaps(self) -> bool:
-        """Return whether a pixel was given up."""
-        return bool((self.status == PixelStatus.MISSING).any())
-
-    @property
-    def is_done(self) -> bool:
-        """Return whether nothing is held that the map does not show."""
-        return bool((self.is_shown | (self.status == PixelStatus.PENDING)).all())
-
-
-@dataclass
-class LiveCounts:
-    """What became of the patterns.
-
-    Parameters
-    ----------
-    read
-        Patterns that came.
-    classified
-        Pixels that the map shows.
-    final
-        Pixels whose chunk is done for good.
-    left_out
-        Patterns that were left out to keep up, and are not done yet.
-    verified
-        Patterns that came again and are what the unfinished map says.
-    seconds
-        Time spent on classifying whole chunks [s].
-    """
-
-    read: int = 0
-    classified: int = 0
-    final: int = 0
-    left_out: int = 0
-    verified: int = 0
-    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -128,6 +52,8 @@ class LiveMap:
         Called with each chunk that changed; see :class:`~.journal.Journal`.
     clock
         Returns seconds.
+    refused
+        Pixels whose own axis the model can't read, and why.
     """
 
     model: Classifier
@@ -138,6 +64,7 @@ class LiveMap:
     write: Callable[[Record], None] | None = None
     clock: Callable[[], float] = time.monotonic
     counts: LiveCounts = field(default_factory=LiveCounts)
+    refused: list[tuple[int, str]] = field(default_factory=list)
     _open: dict[int, Chunk] = field(default_factory=dict)
     _final: dict[int, NDArray[np.uint32]] = field(default_factory=dict)
     _held: int = 0
@@ -171,6 +98,7 @@ class LiveMap:
         patterns: NDArray[Any],
         came: float,
         keep: NDArray[np.bool_] | None = None,
+        axis: ProfileAxis | None = None,
     ) -> None:
         """Take in patterns that came.
 
@@ -184,6 +112,9 @@ class LiveMap:
             When [s].
         keep
             Which to classify now, shape ``(n,)``; the others are counted and left out.
+        axis
+            Of these profiles alone, where the pixels do not share one; a chunk is one pixel
+            then.
 
         Raises
         ------
@@ -212,9 +143,18 @@ class LiveMap:
             chunk.patterns[places] = self.view.without_rim(block)
             chunk.checksums[places] = sums
             chunk.is_shown[places] = False
+            chunk.axis = axis
             chunk.came = min(chunk.came, came)
 
-    def give_up(self, indices: NDArray[np.int64]) -> None:
+    def forget(self, indices: NDArray[np.int64]) -> None:
+        """Let pixels be done again, whose patterns changed after they had come."""
+        for start in np.unique(indices // self.chunk * self.chunk).tolist():
+            if self._final.pop(start, None) is not None:
+                self.counts.final -= self._length(start)
+
+    def give_up(
+        self, indices: NDArray[np.int64], status: PixelStatus = PixelStatus.MISSING
+    ) -> None:
         """Take note of pixels whose pattern will not come, or only late."""
         for index in indices.tolist():
             start = index // self.chunk * self.chunk
@@ -222,7 +162,7 @@ class LiveMap:
                 continue
             chunk = self._chunk(start, None)
             if chunk.status[index - start] == PixelStatus.PENDING:
-                chunk.status[index - start] = PixelStatus.MISSING
+                chunk.status[index - start] = status
                 chunk.is_shown[index - start] = False
                 chunk.came = min(chunk.came, self.clock())
 
@@ -321,18 +261,10 @@ class LiveMap:
         chunk = self._open.get(start)
         length = self._length(start)
         if chunk is None:
-            shape = (0, 0) if like is None else like.shape[1:]
-            dtype = np.dtype(np.uint8) if like is None else like.dtype
-            chunk = Chunk(
-                start,
-                np.zeros((length, *shape), dtype),
-                np.full(length, PixelStatus.PENDING, np.uint8),
-                np.zeros(length, bool),
-                np.zeros(length, np.uint32),
-            )
-            self._open[start] = chunk
+            chunk = self._open[start] = Chunk.empty(start, length, like)
             self._held += chunk.patterns.nbytes
         elif like is not None and chunk.patterns.shape[1:] != like.shape[1:]:
+            self._held -= chunk.patterns.nbytes
             chunk.patterns = np.zeros((length, *like.shape[1:]), like.dtype)
             self._held += chunk.patterns.nbytes
         return chunk
@@ -344,7 +276,7 @@ class LiveMap:
         """Classify the pixels whose status is OK, and let the map show them."""
         came = status != PixelStatus.PENDING
         begun = self.clock()
-        probabilities = predict_chunk(self.model, self.view, chunk.start, chunk.patterns, status)
+        probabilities = self._predict(chunk, status)
         self.counts.seconds += self.clock() - begun if is_final else 0.0
         before = self.result.status.reshape(-1)[chunk.start : chunk.start + len(status)]
         self.counts.classified += int((came & (before == PixelStatus.PENDING)).sum())
@@ -357,6 +289,18 @@ class LiveMap:
         if self.write is not None:
             self.write(self._record(chunk, is_final=is_final))
         return Partial(chunk.start, probabilities, status)
+
+    def _predict(self, chunk: Chunk, status: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the probabilities of a chunk; a profile that the model can't read is marked."""
+        view = self.view if chunk.axis is None else replace(self.view, axis=chunk.axis)
+        try:
+            return predict_chunk(self.model, view, chunk.start, chunk.patterns, status)
+        except ModelError as error:
+            if chunk.axis is None:
+                raise
+            self.refused.append((chunk.start, str(error)))
+            status[status == PixelStatus.OK] = PixelStatus.UNREADABLE
+            return np.zeros((len(status), len(self.model.classes)), np.float32)
 
     def _record(self, chunk: Chunk, *, is_final: bool) -> Record:
         part = slice(chunk.start, chunk.start + len(chunk.status))

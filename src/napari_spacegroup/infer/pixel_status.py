@@ -30,6 +30,7 @@ class PixelStatus(enum.IntEnum):
     CONSTANT = 2
     NOT_FINITE = 3
     MISSING = 4
+    UNREADABLE = 5
 
     @property
     def reason(self) -> str:
@@ -45,6 +46,7 @@ _REASONS = {
         "the pattern holds NaN or infinite values, or numbers too large to compute with"
     ),
     PixelStatus.MISSING: "there is no pattern for this pixel (frame lost or not written)",
+    PixelStatus.UNREADABLE: "its file is no pattern, or none that the model can read",
 }
 
 

@@ -159,6 +159,7 @@ def view_of_first(
     static_background: NDArray[Any] | None = None,
     geometry: Geometry | None = None,
     pattern_center: tuple[float, float, float] | None = None,
+    axis: ProfileAxis | None = None,
     name: str = "the scan",
 ) -> PatternView:
     """Return how a scan that has just begun is shown to a model, for all that comes later.
@@ -177,9 +178,13 @@ def view_of_first(
         What the file says, or None.
     pattern_center
         Taken as it is; Bruker's convention.
+    axis
+        What the columns of profiles stand for; these have neither screen nor center.
     name
         For messages.
     """
+    if axis is not None:
+        return PatternView(static_background, axis=axis)
     mask = None if static_background is None else detect_mask(static_background)
     if mask is None:
         mask = detect_mask(patterns[spread(len(patterns), SAMPLE)])

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from ..errors import MissingPartError, ScanError
 from .options import ReadOptions
+from .profile_maps import ProfileMap, find_profiles, find_profiles_hdf5
 from .scan import PatternScan
 from .source import check_numeric, source_of
-from .storage import Hdf5Array, RawFileArray
+from .storage import Hdf5Array, ProfileRows, RawFileArray
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ def read_npz(path: Path, options: ReadOptions) -> PatternScan:
 
 
 def read_zarr(path: Path, options: ReadOptions) -> PatternScan:
-    """Return a scan from a zarr array, or from the array `dataset` of a zarr group."""
+    """Return a scan from a zarr array, from the array `dataset` of a group, or its profiles."""
     try:
         zarr: Any = importlib.import_module("zarr")
     except ImportError as error:
@@ -100,6 +101,9 @@ def read_zarr(path: Path, options: ReadOptions) -> PatternScan:
         ) from error
     opened: Any = zarr.open(str(path), mode="r")
     if not hasattr(opened, "shape"):
+        profiles = find_profiles(dict(opened.arrays()), options, str(path))
+        if profiles is not None:
+            return _profiles(opened[profiles.name], profiles, path, options, "zarr")
         if options.dataset is None or options.dataset not in opened:
             raise ScanError(
                 f"{path} is a zarr group of {sorted(opened)}; need one array: "
@@ -117,6 +121,8 @@ def read_zarr(path: Path, options: ReadOptions) -> PatternScan:
 def read_general_hdf5(path: Path, manufacturer: str, options: ReadOptions) -> PatternScan:
     """Return a scan from the dataset of an HDF5 file of no known vendor.
 
+    Powder profiles beside their axis are found; see :mod:`.profile_maps`.
+
     Raises
     ------
     ScanError
@@ -129,6 +135,10 @@ def read_general_hdf5(path: Path, manufacturer: str, options: ReadOptions) -> Pa
             stacks[name] = item.shape
 
     with h5py.File(path, "r") as file:
+        profiles = find_profiles_hdf5(file, options, str(path))
+        if profiles is not None:
+            array = Hdf5Array(path, profiles.name)
+            return _profiles(array, profiles, path, options, "hdf5")
         if options.dataset is None:
             file.visititems(note)
             raise ScanError(
@@ -149,6 +159,16 @@ def read_general_hdf5(path: Path, manufacturer: str, options: ReadOptions) -> Pa
         path=path,
         metadata={"reader": "hdf5", "dataset": options.dataset},
     )
+
+
+def _profiles(
+    array: Any, found: ProfileMap, path: Path, options: ReadOptions, reader: str
+) -> PatternScan:
+    """Return the scan of profiles that were found in a container."""
+    return PatternScan.from_source(
+        source_of(ProfileRows(array), options.scan_size, path.name), name=path.stem, path=path,
+        technique="powder", axis=found.axis, metadata={"reader": reader, "dataset": found.name},
+    )  # fmt: skip
 
 
 def grid_from_positions(

@@ -254,22 +254,50 @@ def _scan(
 ) -> PatternScan:
     kept = np.isfinite(x)
     x, values = x[kept], values[:, kept]
-    kind = options.axis or ("two_theta" if x.max() <= 180 else "tof")
-    if kind == "tof":
-        if not options.difc:
-            raise ScanError(
-                f"the first column of {path} goes from {x.min():g} to {x.max():g}: no angles in "
-                "degrees. Of a time of flight in µs give difc, µs for 1 Å: read(path, "
-                "difc=...); of q or d say so: read(path, axis='q')"
-            )
-        x, kind, radiation = x / options.difc, "d", "neutron"
-    axis = _axis(
-        x, kind, options.wavelength or wavelength, options.radiation or radiation, str(path)
-    )
+    axis = axis_of(x, options, str(path), wavelength=wavelength, radiation=radiation)
     return PatternScan.from_source(
         source_of(values[:, None, :], options.scan_size, path.name), name=path.stem, path=path,
         technique="powder", axis=axis, metadata={"reader": reader},
     )  # fmt: skip
+
+
+def axis_of(
+    x: NDArray[np.float64],
+    options: ReadOptions,
+    name: str,
+    *,
+    kind: str = "",
+    wavelength: float | None = None,
+    radiation: str = "unknown",
+) -> ProfileAxis:
+    """Return what the columns of profiles stand for, by what is told and what the file says.
+
+    Parameters
+    ----------
+    x
+        Shape ``(columns,)``.
+    options
+        ``axis``, ``wavelength``, ``radiation`` and ``difc`` go before what the file says.
+    name
+        Of the file, for messages.
+    kind, wavelength, radiation
+        What the file says; without a kind the numbers decide.
+
+    Raises
+    ------
+    ScanError
+        If it is no axis, or a time of flight without `difc`.
+    """
+    kind = options.axis or kind or ("two_theta" if x.max() <= 180 else "tof")
+    if kind == "tof":
+        if not options.difc:
+            raise ScanError(
+                f"the first column of {name} goes from {x.min():g} to {x.max():g}: no angles in "
+                "degrees. Of a time of flight in µs give difc, µs for 1 Å: read(path, "
+                "difc=...); of q or d say so: read(path, axis='q')"
+            )
+        x, kind, radiation = x / options.difc, "d", "neutron"
+    return _axis(x, kind, options.wavelength or wavelength, options.radiation or radiation, name)
 
 
 def _axis(

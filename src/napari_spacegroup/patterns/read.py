@@ -101,7 +101,8 @@ def read(
     Reads kikuchipy, EDAX, Bruker and Oxford HDF5, EDAX up1 and up2, Oxford ebsp, NORDIF
     dat, EMsoft patterns, hspy, zspy, blo, mib, tvips, dm3 and dm4, tif, folders of
     images, npy, npz and zarr; and powder profiles from columns of text (xy, xye, csv, dat),
-    xrdml, GSAS and the powder blocks of CIF. All sizes are in array order, y first.
+    xrdml, GSAS, the powder blocks of CIF, and HDF5 or zarr where an axis stands beside them
+    (:mod:`.profile_maps`). All sizes are in array order, y first.
 
     Parameters
     ----------
@@ -116,7 +117,7 @@ def read(
     setting_file
         NORDIF setting file; ``Setting.txt`` beside the patterns if None.
     dataset
-        Array of an npz archive or dataset of an HDF5 file of no known vendor.
+        Array of an npz archive, a zarr group, or an HDF5 file of no known vendor.
     processed
         Whether to take Oxford's processed patterns where a file has both.
     name, technique, step, step_unit

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
-from .storage import Hdf5Array
+from .storage import Hdf5Array, ProfileRows
 
 SLAB_BYTES = 64 * 2**20
 """Most bytes that are read at once where the storage does not force more."""
@@ -255,8 +255,11 @@ def let_go(source: PatternSource) -> None:
     """
     while isinstance(source, CroppedSource):
         source = source.parent
-    if isinstance(source, ArraySource) and isinstance(source.array, Hdf5Array):
-        source.array.close()
+    array = source.array if isinstance(source, ArraySource) else None
+    if isinstance(array, ProfileRows):
+        array = array.array
+    if isinstance(array, Hdf5Array):
+        array.close()
 
 
 def as_dask(source: PatternSource) -> da.Array:

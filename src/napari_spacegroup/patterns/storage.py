@@ -1,7 +1,8 @@
 """Array-likes over files: flat binary records and HDF5 datasets.
 
 Both open their file when they are read, not before, and both survive pickling, so that
-a scan can travel to another process. Neither holds patterns.
+a scan can travel to another process. Neither holds patterns. Profiles, which have no rows,
+are seen through :class:`ProfileRows`.
 """
 
 from __future__ import annotations
@@ -129,3 +130,34 @@ class Hdf5Array:
             if self._file is not None:
                 self._file.close()
             self._file = self._open = None
+
+
+class ProfileRows:
+    """An array of profiles, seen as one of patterns of a single row.
+
+    Parameters
+    ----------
+    array
+        Shape ``(n, columns)`` or ``(scan_y, scan_x, columns)``; anything that slices.
+    """
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+        self.shape = with_row(array.shape)
+        self.dtype = array.dtype
+        chunks = getattr(array, "chunks", None)
+        self.chunks = None if chunks is None else with_row(chunks)
+
+    def __getitem__(self, key: Any) -> NDArray[Any]:
+        return np.asarray(self.array[key])[..., None, :]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the array itself has: its name, its fill value, its close."""
+        if name == "array":  # not unpickled yet
+            raise AttributeError(name)
+        return getattr(self.array, name)
+
+
+def with_row(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of profiles with their single row before the columns."""
+    return (*shape[:-1], 1, shape[-1])

@@ -109,6 +109,7 @@ class LiveController(JobController):
             "if_behind": state.if_behind,
             "scan_shape": state.scan_shape,
             "device": device,
+            **state.told,
         }
 
         def job(cancel: CancelToken) -> Iterator[Any]:
@@ -121,7 +122,7 @@ class LiveController(JobController):
             yield from provider.follow(path, model, cancel=cancel, **options)
 
         self._remarks = []
-        state.status = None
+        state.status, state.latest = None, ""
         state.say(f"Loading the model {name}")
         self.map_state.is_live = True
         self.run(job, "follow")
@@ -203,6 +204,8 @@ class LiveController(JobController):
 
     def _show(self, status: LiveStatus) -> None:
         before = self.state.status
+        if status.news:
+            self.state.latest = status.news[-1]
         self.state.status = status
         if self.state.job in (JobState.PAUSED, JobState.FINISHING):
             return

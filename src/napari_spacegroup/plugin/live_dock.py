@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtWidgets import (
+    QCheckBox,
     QDoubleSpinBox,
     QFileDialog,
     QFormLayout,
@@ -39,7 +40,7 @@ from .map_panel import MapPanel
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-MOST_FACTS = 6
+MOST_FACTS = 7
 
 
 class LiveDock(Dock):
@@ -65,7 +66,7 @@ class LiveDock(Dock):
 
     def _build(self) -> None:
         self.path_edit = QLineEdit(self.state.path)
-        self.path_edit.setPlaceholderText("scan.up2, Pattern.dat, scan.h5, …")
+        self.path_edit.setPlaceholderText("scan.up2, scan.h5, a folder, …")
         self.path_edit.textChanged.connect(self._on_path)
         self.file_button = QPushButton("File…")
         self.file_button.clicked.connect(self._choose_file)
@@ -159,6 +160,7 @@ class LiveDock(Dock):
         shape.addWidget(self.shape_boxes[1], 1)
         self.device_box = ChoiceBox(self.map_state, "device", self._bindings, "")
         self.place_box = PlaceBox(self.map_state, self._bindings)
+        self.told_boxes = self._build_told()
         self.advanced = QWidget()
         form = QFormLayout(self.advanced)
         form.setContentsMargins(12, 0, 0, 0)
@@ -167,11 +169,34 @@ class LiveDock(Dock):
         form.addRow("If too fast", self.behind_box)
         form.addRow("End when idle", self.idle_box)
         form.addRow("Scan shape", shape)
+        for name, box in zip(("Wavelength", "Flight time", "Cells"), self.told_boxes, strict=True):
+            form.addRow(name, box)
         form.addRow("Device", self.device_box)
         form.addRow("Runs in", self.place_box)
         self.advanced_button = FoldButton(
-            "Advanced", self.advanced, "Output, pace, end, shape, device and process"
+            "Advanced", self.advanced, "Output, pace, end, shape, profiles, device and process"
         )
+
+    def _build_told(self) -> tuple[QDoubleSpinBox, QDoubleSpinBox, QCheckBox]:
+        """Make what may be said of powder profiles."""
+        wavelength, flight = QDoubleSpinBox(), QDoubleSpinBox()
+        for box, name, unit, silent, most in (
+            (wavelength, "wavelength", "Å", "of the file, or Cu Kα", 99.0),
+            (flight, "difc", "µs", "angles, no times", 1e6),
+        ):
+            box.setRange(0, most)
+            box.setDecimals(5 if name == "wavelength" else 2)
+            box.setSuffix(f" {unit}")
+            box.setSpecialValueText(silent)
+            box.setValue(getattr(self.state, name))
+            box.valueChanged.connect(lambda value, name=name: setattr(self.state, name, value))
+        wavelength.setToolTip("Of powder profiles whose files do not say it")
+        flight.setToolTip("Time of flight of 1 Å, for powder profiles over time")
+        cells = QCheckBox("Look for them")
+        cells.setToolTip("Cells that explain the lines of a powder profile: ten seconds for each")
+        cells.setChecked(self.state.positions)
+        cells.toggled.connect(lambda value: setattr(self.state, "positions", value))
+        return wavelength, flight, cells
 
     def _bind(self) -> None:
         bindings = self._bindings
@@ -202,6 +227,7 @@ class LiveDock(Dock):
             self.device_box,
             self.place_box,
             *self.shape_boxes,
+            *self.told_boxes,
         )
         for widget in (*widgets, *more):
             explain(widget, busy, widget.toolTip() if widget.isEnabled() else "")

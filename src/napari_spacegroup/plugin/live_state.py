@@ -27,6 +27,7 @@ FORMATS = {
     ".h5oina": "HDF5 (Oxford)",
     ".zarr": "zarr",
 }
+FOLDER = "folder of images or powder profiles"
 IF_BEHIND = (
     Choice("catch_up", "Catch up later", "All patterns in their order, however late"),
     Choice("sample", "Sample the newest", "Some of the newest now, the rest when the scan ends"),
@@ -39,9 +40,9 @@ def format_of(path: str) -> Choice:
         return Choice("", "", "The file that the microscope writes; it need not be there yet.")
     target = Path(path)
     suffix = target.suffix.lower()
-    name = FORMATS.get(suffix, "" if suffix else "folder of images")
+    name = FORMATS.get(suffix, "" if suffix else FOLDER)
     if target.is_dir() and not name:
-        name = "folder of images"
+        name = FOLDER
     if not name:
         known = ", ".join(FORMATS)
         return Choice("", "", problem=f"“{suffix}” can't be followed: need {known} or a folder.")
@@ -65,10 +66,17 @@ class LiveState(DockState):
         What to do when patterns come faster than they are classified.
     rows, columns
         Shape of the scan where the file does not say it; 0 takes the file's.
+    wavelength, difc
+        Of powder profiles [Å] and [µs], where their files do not say them; 0 takes what
+        they say, or copper's wavelength for X-rays.
+    positions
+        Whether cells are looked for that explain where the lines of a profile stand.
     job, message, is_alert
         State of the job, and one line about it.
     status
         How the scan stands; None before the first poll.
+    latest
+        The last file of a series of profiles, and what was said of it.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -80,10 +88,14 @@ class LiveState(DockState):
     if_behind: str = "catch_up"
     rows: int = 0
     columns: int = 0
+    wavelength: float = 0.0
+    difc: float = 0.0
+    positions: bool = False
     job: JobState = JobState.IDLE
     message: str = ""
     is_alert: bool = False
     status: LiveStatus | None = None
+    latest: str = ""
 
     @property
     def output(self) -> Path:
@@ -97,6 +109,12 @@ class LiveState(DockState):
     def scan_shape(self) -> tuple[int, int] | None:
         """Rows and columns, or None to take what the file says."""
         return (self.rows, self.columns) if self.rows > 0 and self.columns > 0 else None
+
+    @property
+    def told(self) -> dict[str, float | bool]:
+        """Return what was said of powder profiles, as ``follow`` takes it."""
+        values = {"wavelength": self.wavelength, "difc": self.difc, "positions": self.positions}
+        return {name: value for name, value in values.items() if value}
 
     @property
     def why_not_start(self) -> str:
@@ -126,10 +144,16 @@ class LiveState(DockState):
             ("Backlog", f"{status.backlog} patterns", "In the file and not read yet"),
             ("Latency", seconds, "From the file to the map"),
         ]
+        if self.latest:
+            rows.insert(1, ("Latest", self.latest, "The last file, and what was said of it"))
         if status.left_out:
             rows.append(("Left out", f"{status.left_out} for now", "To keep up; they come later"))
         if status.withheld:
             rows.append(
-                ("Withheld", f"{status.withheld} patterns", "Skipped, repeated, damaged or random")
+                (
+                    "Withheld",
+                    f"{status.withheld} patterns",
+                    "Skipped, repeated, damaged, random or unreadable",
+                )
             )
         return tuple(rows)

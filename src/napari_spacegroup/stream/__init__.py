@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .microscope import MicroscopeReport, SimulatedMicroscope, WrittenState
     from .opening import open_source
     from .order import ScanOrder
+    from .profile_folder import ProfileFolderSource
     from .raw import EdaxSource, NordifSource
     from .replay import ReplaySource
     from .source import Arrival, LiveSource, ScanInfo, SourceState, Withheld, WithheldReason
@@ -33,6 +34,7 @@ _NAMES = {
     "MemorySource": "memory",
     "MicroscopeReport": "microscope",
     "NordifSource": "raw",
+    "ProfileFolderSource": "profile_folder",
     "ReplaySource": "replay",
     "ScanInfo": "source",
     "ScanOrder": "order",
@@ -55,6 +57,7 @@ __all__ = [
     "MemorySource",
     "MicroscopeReport",
     "NordifSource",
+    "ProfileFolderSource",
     "ReplaySource",
     "ScanInfo",
     "ScanOrder",

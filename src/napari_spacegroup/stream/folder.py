@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -20,13 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
-from ..patterns.images import IMAGE_SUFFIXES, POSITION_IN_NAME, natural_key, read_image
+from ..patterns.images import IMAGE_SUFFIXES, natural_key, read_image
+from .numbering import Numbering
 from .slots import SlotSource
 from .source import ScanInfo, SourceError, SourceState
-from .visit import BadPlacesError, BrokenPlaces
-
-LAST_NUMBER = re.compile(r"(\d+)(?!.*\d)")
-
+from .visit import BadPlacesError, BrokenPlaces, signature_of
 
 CACHED_IMAGES = 32
 """How many decoded images are kept: those that prove that this is still the same scan."""
@@ -46,7 +43,7 @@ class ImageCache:
         ScanError
             If it can't be decoded.
         """
-        signature = _signature(path)
+        signature = signature_of(path)
         known = self._images.get(path)
         if known is not None and known[0] == signature:
             self._images.move_to_end(path)
@@ -103,7 +100,7 @@ class FolderVisit:
                     )
                 out[i] = image
             except ScanError as error:
-                if self.broken.is_hopeless(slot, _signature(path)):
+                if self.broken.is_hopeless(slot, signature_of(path)):
                     bad.append(slot)
                     words = str(error)
         if bad:
@@ -151,8 +148,7 @@ class FolderSource(SlotSource):
         """Forget everything and begin with whatever stands at the path now."""
         super().restart()
         self._suffix = ""
-        self._first: int | None = self.origin
-        self._nameless: dict[str, int] = {}
+        self._numbering = Numbering(self.path, self.asked_shape, self.origin)
         self._cache = ImageCache()
         self._places: dict[str, int] = {}
         self._broken = BrokenPlaces(self.settle_seconds, self._clock)
@@ -171,11 +167,9 @@ class FolderSource(SlotSource):
         return False
 
     def _pixels(self, slots: NDArray[np.int64]) -> NDArray[np.int64]:
-        if self.asked_shape is not None and self._has_positions:
+        if self.asked_shape is not None and self._numbering.has_positions:
             return slots
         return super()._pixels(slots)
-
-    _has_positions = False
 
     def _files(self) -> dict[int, Path]:
         with os.scandir(self.path) as entries:
@@ -187,40 +181,13 @@ class FolderSource(SlotSource):
             self._suffix = fresh[0].suffix.lower()
         for path in fresh:
             is_followed = path.suffix.lower() == self._suffix
-            self._places[path.name] = self._place(path) if is_followed else -1
+            self._places[path.name] = self._numbering.place(path) if is_followed else -1
         files: dict[int, Path] = {}
         for name in names:
             place = self._places[name]
             if place >= 0:
                 files.setdefault(place, self.path / name)
         return files
-
-    def _place(self, path: Path) -> int:
-        for expression in POSITION_IN_NAME:
-            match = expression.search(path.stem)
-            if match is not None:
-                return self._place_at(int(match["y"]), int(match["x"]))
-        number = LAST_NUMBER.search(path.stem)
-        if number is None:
-            return self._nameless.setdefault(path.name, len(self._nameless))
-        if self._first is None:
-            self._first = int(number[1])
-        return int(number[1]) - self._first
-
-    def _place_at(self, y: int, x: int) -> int:
-        self._has_positions = True
-        if self.asked_shape is None:
-            raise SourceError(
-                SourceState.DAMAGED,
-                f"the images in {self.path} are named by their position; need scan_shape=(scan_y, "
-                "scan_x) to know how long a row is.",
-            )
-        if self._first is None:
-            self._first = min(x, y)
-        row, column = y - self._first, x - self._first
-        if not (0 <= row < self.asked_shape[0] and 0 <= column < self.asked_shape[1]):
-            return -1
-        return row * self.asked_shape[1] + column
 
     def _begin(self, files: dict[int, Path]) -> ScanInfo:
         for place in sorted(files):
@@ -234,11 +201,3 @@ class FolderSource(SlotSource):
                 total,
             )  # fmt: skip
         raise SourceError(SourceState.WAITING, f"{self.path} holds no whole image yet")
-
-
-def _signature(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return (status.st_size, status.st_mtime_ns)

@@ -24,7 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
+from ..patterns.options import ReadOptions
+from ..patterns.profile_maps import find_profiles_hdf5
 from ..patterns.source import read_grid
+from ..patterns.storage import ProfileRows
 from ..patterns.vendor import EMSOFT_PATTERNS, PATTERN_NAMES, manufacturer_of
 from .slots import SlotSource
 from .source import ScanInfo, SourceError, SourceState
@@ -50,10 +53,21 @@ class Hdf5Layout:
     pixels
         Pixel of each stored pattern, -1 for none, shape ``(n,)``; None if they lie row
         by row.
+    is_fixed
+        Whether the header says how large the scan is; else the dataset does.
+    is_profiles
+        Whether it holds powder profiles, which have no rows.
     """
 
     dataset: str
     pixels: NDArray[np.int64] | None = None
+    is_fixed: bool = False
+    is_profiles: bool = False
+
+    def of(self, file: h5py.File) -> Any:
+        """Return the dataset, profiles with a single row."""
+        dataset = file[self.dataset]
+        return ProfileRows(dataset) if self.is_profiles else dataset
 
 
 class Hdf5Visit:
@@ -62,14 +76,14 @@ class Hdf5Visit:
     Parameters
     ----------
     dataset
-        Shape ``(n, y, x)`` or ``(scan_y, scan_x, y, x)``.
+        Of h5py, shape ``(n, y, x)`` or ``(scan_y, scan_x, y, x)``.
     broken
         Remembers places that can't be read.
     """
 
     leftover = 0
 
-    def __init__(self, dataset: h5py.Dataset, broken: BrokenPlaces) -> None:
+    def __init__(self, dataset: Any, broken: BrokenPlaces) -> None:
         self.dataset = dataset
         shape = dataset.shape
         self.columns = shape[1] if len(shape) == 4 else 0
@@ -109,13 +123,18 @@ class Hdf5Visit:
 class Hdf5Source(SlotSource):
     """A growing HDF5 file of kikuchipy, EDAX, Bruker, Oxford, EMsoft, or of your own.
 
+    Powder profiles beside their axis are found in it; see
+    :mod:`napari_spacegroup.patterns.profile_maps`.
+
     Parameters
     ----------
     path
         The file.
     dataset
         Name of the patterns in a file of no known vendor, shape ``(n, y, x)`` or
-        ``(scan_y, scan_x, y, x)``; its first axis may grow.
+        ``(scan_y, scan_x, y, x)``, or of profiles; its first axis may grow.
+    told
+        Wavelength, radiation, axis and `difc` of profiles, where the file does not say them.
     ignores_locks
         Whether to read a file that another program holds open for writing without SWMR.
         HDF5 does not promise that such a read finds anything sensible; patterns are
@@ -132,9 +151,11 @@ class Hdf5Source(SlotSource):
         *,
         dataset: str | None = None,
         ignores_locks: bool = False,
+        told: ReadOptions | None = None,
         **options: Any,
     ) -> None:
         self.dataset = dataset
+        self.told = replace(told or ReadOptions(), dataset=dataset)
         self.ignores_locks = ignores_locks
         super().__init__(path, **options)
 
@@ -154,9 +175,10 @@ class Hdf5Source(SlotSource):
             try:
                 if self._layout is None:
                     self._layout, self._info = self._begin(file)
-                visit = Hdf5Visit(file[self._layout.dataset], self._broken)
-                if self._info is not None:
-                    self._info = _grown(self._info, file[self._layout.dataset], self.asked_shape)
+                dataset = self._layout.of(file)
+                visit = Hdf5Visit(dataset, self._broken)
+                if self._info is not None and not self._layout.is_fixed:
+                    self._info = _grown(self._info, dataset, self.asked_shape)
             except UNREADABLE as error:
                 raise self._unreadable(error) from error
             yield visit
@@ -198,14 +220,17 @@ class Hdf5Source(SlotSource):
         is_known = manufacturer in PATTERN_NAMES or manufacturer == "emsoft"
         if self.dataset is None and is_known:
             return self._begin_vendor(file, manufacturer)
+        profiles = self._profiles(file)
+        if profiles is not None:
+            return profiles
         name = self.dataset
         if name is None or not isinstance(file.get(name), h5py.Dataset):
             raise SourceError(
                 SourceState.WAITING,
                 f"{self.path} names no vendor and has "
                 f"{'no dataset ' + repr(name) if name else 'no header'} yet; need a file of "
-                "kikuchipy, EDAX, Bruker, Oxford or EMsoft, or the name of the patterns "
-                "(dataset).",
+                "kikuchipy, EDAX, Bruker, Oxford or EMsoft, powder profiles beside their axis, or "
+                "the name of the patterns (dataset).",
             )
         dataset = file[name]
         if len(dataset.shape) not in (3, 4) or dataset.dtype.kind not in "uif":
@@ -241,7 +266,21 @@ class Hdf5Source(SlotSource):
             scan.pattern_shape, scan.dtype, scan.scan_shape, self.order.length(scan.scan_shape),
             scan.technique, scan.step, scan.step_unit, scan.static_background, scan.geometry,
         )  # fmt: skip
-        return Hdf5Layout(dataset, pixels), info
+        return Hdf5Layout(dataset, pixels, is_fixed=True), info
+
+    def _profiles(self, file: h5py.File) -> tuple[Hdf5Layout, ScanInfo] | None:
+        """Return where powder profiles lie in a file, None if it holds none."""
+        try:
+            found = find_profiles_hdf5(file, self.told, str(self.path))
+        except ScanError as error:  # perhaps the axis is not written yet
+            raise SourceError(SourceState.WAITING, str(error)) from error
+        if found is None:
+            return None
+        dtype, columns = file[found.name].dtype.newbyteorder("="), len(found.axis.values)
+        info = ScanInfo(
+            (1, columns), dtype, self.asked_shape, technique="powder", axis=found.axis
+        )  # fmt: skip
+        return Hdf5Layout(found.name, is_profiles=True), info
 
 
 def has_swmr_writer(path: Path) -> bool:
@@ -275,10 +314,8 @@ def has_swmr_writer(path: Path) -> bool:
     return True
 
 
-def _grown(info: ScanInfo, dataset: h5py.Dataset, asked_shape: tuple[int, int] | None) -> ScanInfo:
+def _grown(info: ScanInfo, dataset: Any, asked_shape: tuple[int, int] | None) -> ScanInfo:
     """Return what a dataset of no vendor says about the size of the scan now."""
-    if info.technique != "unknown":
-        return info
     rows, is_open = int(dataset.shape[0]), dataset.maxshape[0] != dataset.shape[0]
     if len(dataset.shape) == 4:
         columns = int(dataset.shape[1])

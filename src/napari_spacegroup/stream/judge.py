@@ -127,6 +127,8 @@ def _has_neighbours(pattern: NDArray[np.generic]) -> bool:
     if variance == 0:
         return True
     along = float((image[:, 1:] * image[:, :-1]).mean()) / variance
+    if len(image) == 1:  # a profile
+        return abs(along) > 5 / math.sqrt(image.size)
     across = float((image[1:] * image[:-1]).mean()) / variance
     return max(abs(along), abs(across)) > 5 / math.sqrt(image.size)
 

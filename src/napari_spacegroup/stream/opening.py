@@ -3,28 +3,46 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ScanError
-from ..patterns.read import HDF5_SUFFIXES
+from ..patterns.options import ReadOptions
+from ..patterns.read import HDF5_SUFFIXES, PROFILE_SUFFIXES
 from .slots import SlotSource
 
+if TYPE_CHECKING:
+    from .profile_folder import ProfileFolderSource
+
 LIVE_SUFFIXES = (".up1", ".up2", ".dat", ".ebsp", *HDF5_SUFFIXES, ".zarr")
-"""Endings of the files that can be followed; any other folder is one of images."""
+"""Endings of the files that can be followed; any other path is a folder of images or profiles."""
+
+_ZARR = (".zarray", ".zgroup", "zarr.json")
 
 
-def open_source(path: str | Path, **options: Any) -> SlotSource:
+def open_source(
+    path: str | Path,
+    *,
+    technique: str = "",
+    told: ReadOptions | None = None,
+    **options: Any,
+) -> SlotSource | ProfileFolderSource:
     """Return the source that follows a path, which need not exist yet.
 
     Parameters
     ----------
     path
         A file that ends in one of `LIVE_SUFFIXES`, a zarr folder, NORDIF's folder, or a
-        folder for images (a path without a known ending).
+        folder for images or profiles (a path without a known ending).
+    technique
+        What comes: a folder is one of profiles for ``"powder"``, else one of images.
+    told
+        Of powder profiles: wavelength, radiation, axis and `difc`, where their files do not
+        say them.
     **options
         As for the source: ``order``, ``scan_shape``, ``settle_seconds``,
         ``withholds_repeats``; ``dataset`` and ``ignores_locks`` (HDF5), ``dataset``
-        (zarr), ``pattern_size`` (NORDIF), ``origin`` and ``numbers_are_arrivals`` (folder).
+        (zarr), ``pattern_size`` (NORDIF), ``origin`` (folder) and ``numbers_are_arrivals``
+        (folder of images).
 
     Raises
     ------
@@ -33,6 +51,11 @@ def open_source(path: str | Path, **options: Any) -> SlotSource:
     """
     target = Path(path)
     suffix = target.suffix.lower()
+    if technique == "powder" and suffix in PROFILE_SUFFIXES and not target.is_dir():
+        raise ScanError(
+            f"{target} is a single profile, which can't be followed; follow the folder that fills "
+            "with such files, or classify it when it is finished."
+        )
     if suffix in (".up1", ".up2"):
         from .raw import EdaxSource
 
@@ -48,16 +71,20 @@ def open_source(path: str | Path, **options: Any) -> SlotSource:
     if suffix in HDF5_SUFFIXES:
         from .hdf5 import Hdf5Source
 
-        return Hdf5Source(target, **options)
-    if suffix == ".zarr" or (target / ".zarray").is_file() or (target / "zarr.json").is_file():
+        return Hdf5Source(target, told=told, **options)
+    if suffix == ".zarr" or any((target / name).is_file() for name in _ZARR):
         from .zarr_store import ZarrSource
 
-        return ZarrSource(target, **options)
+        return ZarrSource(target, told=told, **options)
     if target.is_file():
         raise ScanError(
             f"{target} can't be followed while it grows; need one of {', '.join(LIVE_SUFFIXES)}, "
-            "or a folder of images. Open it with read when it is finished."
+            "or a folder of images or profiles. Open it with read when it is finished."
         )
+    if technique == "powder":
+        from .profile_folder import ProfileFolderSource
+
+        return ProfileFolderSource(target, told=told, **options)
     from .folder import FolderSource
 
     return FolderSource(target, **options)

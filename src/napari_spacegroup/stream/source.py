@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ScanError
 from ..patterns.geometry import Geometry
+
+if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
 
 
 class SourceState(Enum):
@@ -49,6 +52,8 @@ class WithheldReason(Enum):
     """Its record or image can't be read."""
     RANDOM = "random"
     """Bytes without any image in them."""
+    UNREADABLE = "unreadable"
+    """Its file is whole, as far as one can tell, and holds no powder profile."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +68,14 @@ class Withheld:
         Why.
     message
         The same for a person.
+    name
+        Of its file, where it has one of its own.
     """
 
     index: int
     reason: WithheldReason
     message: str
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,6 +104,11 @@ class ScanInfo:
         Detector geometry, or None.
     is_hexagonal
         Whether every second row is shifted by half a step and one pixel shorter.
+    axis
+        What the columns of powder profiles stand for; None for pictures.
+    is_series
+        Whether each profile has a file and an axis of its own; `axis` and `pattern_shape`
+        are those of the first one then, and each arrival brings its axis.
     """
 
     pattern_shape: tuple[int, int]
@@ -108,6 +121,8 @@ class ScanInfo:
     static_background: NDArray[Any] | None = None
     geometry: Geometry | None = None
     is_hexagonal: bool = False
+    axis: ProfileAxis | None = None
+    is_series: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +132,8 @@ class Arrival:
     Parameters
     ----------
     indices
-        Row-major scan pixels, shape ``(n,)``, int64; no pixel comes twice.
+        Row-major scan pixels, shape ``(n,)``, int64; no pixel comes twice, except in a
+        series, where a file that changed after it had come is delivered again.
     patterns
         Shape ``(n, detector_y, detector_x)``, as stored.
     state
@@ -128,6 +144,10 @@ class Arrival:
         What was found in this poll and is not delivered.
     backlog
         Patterns that lie there unread, as far as the source can tell.
+    axis, names
+        Of a series: what the columns of these profiles stand for, and their files.
+    is_unsettled
+        Whether something lies there of which one will know soon whether it is whole.
     """
 
     indices: NDArray[np.int64]
@@ -136,6 +156,9 @@ class Arrival:
     message: str = ""
     withheld: tuple[Withheld, ...] = field(default=())
     backlog: int = 0
+    axis: ProfileAxis | None = None
+    names: tuple[str, ...] = ()
+    is_unsettled: bool = False
 
     @property
     def count(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -111,3 +112,12 @@ def runs(slots: NDArray[np.int64]) -> Iterator[tuple[int, int, int]]:
         if len(part):
             yield at, int(part[0]), int(part[-1]) + 1
         at += len(part)
+
+
+def signature_of(path: Path) -> tuple[int, int]:
+    """Return what changes while a file is being written: its size [bytes] and its time [ns]."""
+    try:
+        status = path.stat()
+    except OSError:
+        return (-1, -1)
+    return (status.st_size, status.st_mtime_ns)

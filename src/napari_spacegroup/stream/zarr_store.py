@@ -16,17 +16,20 @@ import logging
 import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import MissingPartError
+from ..errors import MissingPartError, ScanError
+from ..patterns.options import ReadOptions
+from ..patterns.profile_maps import ProfileMap
+from ..patterns.storage import with_row
 from .slots import SlotSource
 from .source import ScanInfo, SourceError, SourceState
-from .visit import BadPlacesError, BrokenPlaces
+from .visit import BadPlacesError, BrokenPlaces, signature_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +52,8 @@ class ZarrLayout:
         How a chunk is packed; ``library`` leaves it to zarr.
     prefix, separator
         How a chunk's file is named.
+    is_profiles
+        Whether the last axis but one is not in the store: profiles have no rows.
     """
 
     shape: tuple[int, ...]
@@ -58,10 +63,21 @@ class ZarrLayout:
     packing: Packing
     prefix: str
     separator: str
+    is_profiles: bool = False
 
     def file_name(self, place: tuple[int, ...]) -> str:
         """Return the name of a chunk's file."""
-        return self.prefix + self.separator.join(str(number) for number in place)
+        return self.prefix + self.separator.join(str(number) for number in self.stored(place))
+
+    def stored(self, axes: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return what belongs to the axes of the store, of one entry per axis."""
+        return (*axes[:-2], axes[-1]) if self.is_profiles else axes
+
+    def of_profiles(self) -> ZarrLayout:
+        """Return the layout of profiles with their single row."""
+        return replace(
+            self, shape=with_row(self.shape), chunks=with_row(self.chunks), is_profiles=True
+        )
 
 
 def read_layout(folder: Path) -> ZarrLayout:
@@ -174,12 +190,12 @@ class ZarrVisit:
         for tile in tiles:
             place = (*lead, *tile)
             try:
-                chunk = self._chunk(place)
+                chunk = read_chunk(self.folder, self.layout, place)
             except FileNotFoundError:
                 return True  # not all of it is there yet
             except (OSError, ValueError, RuntimeError, EOFError, zlib.error) as error:
                 logger.debug("chunk %s of %s: %s", place, self.folder, error)
-                return not self.broken.is_hopeless(place, _signature(self._file(place)))
+                return not self.broken.is_hopeless(place, signature_of(self._file(place)))
             parts.append((tile, chunk))
         for (tile_row, tile_column), chunk in parts:
             y, x = tile_row * rows, tile_column * columns
@@ -190,33 +206,47 @@ class ZarrVisit:
     def _file(self, place: tuple[int, ...]) -> Path:
         return self.folder / self.layout.file_name(place)
 
-    def _chunk(self, place: tuple[int, ...]) -> NDArray[Any]:
-        layout = self.layout
-        raw = self._file(place).read_bytes()
-        if layout.packing == "library":
-            return self._by_library(place)
-        if layout.packing != "none":
-            raw = gzip.decompress(raw) if layout.packing == "gzip" else zlib.decompress(raw)
-        expected = int(np.prod(layout.chunks)) * layout.dtype.itemsize
-        if len(raw) != expected:
-            raise ValueError(f"{len(raw)} bytes; need {expected}")
-        return np.frombuffer(raw, dtype=layout.dtype).reshape(layout.chunks)
 
-    def _by_library(self, place: tuple[int, ...]) -> NDArray[Any]:
-        array: Any = _zarr(self.folder).open(str(self.folder), mode="r")
-        layout = self.layout
-        region = tuple(
-            slice(number * size, min((number + 1) * size, total))
-            for number, size, total in zip(place, layout.chunks, layout.shape, strict=True)
-        )
-        part = np.asarray(array[region])
-        chunk = np.full(layout.chunks, layout.fill, dtype=layout.dtype)
-        chunk[tuple(slice(size) for size in part.shape)] = part
-        return chunk
+def read_chunk(folder: Path, layout: ZarrLayout, place: tuple[int, ...]) -> NDArray[Any]:
+    """Return a chunk of the array in a folder, in the shape of its chunks.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it was not written.
+    OSError, ValueError, RuntimeError, EOFError, zlib.error
+        If it is not whole.
+    """
+    raw = (folder / layout.file_name(place)).read_bytes()
+    if layout.packing == "library":
+        return _by_library(folder, layout, place)
+    if layout.packing != "none":
+        raw = gzip.decompress(raw) if layout.packing == "gzip" else zlib.decompress(raw)
+    expected = int(np.prod(layout.chunks)) * layout.dtype.itemsize
+    if len(raw) != expected:
+        raise ValueError(f"{len(raw)} bytes; need {expected}")
+    return np.frombuffer(raw, dtype=layout.dtype).reshape(layout.chunks)
+
+
+def _by_library(folder: Path, layout: ZarrLayout, place: tuple[int, ...]) -> NDArray[Any]:
+    array: Any = _zarr(folder).open(str(folder), mode="r")
+    region = tuple(
+        slice(number * size, min((number + 1) * size, total))
+        for number, size, total in zip(place, layout.chunks, layout.shape, strict=True)
+    )
+    part = np.asarray(array[layout.stored(region)])
+    if layout.is_profiles:
+        part = part[..., None, :]
+    chunk = np.full(layout.chunks, layout.fill, dtype=layout.dtype)
+    chunk[tuple(slice(size) for size in part.shape)] = part
+    return chunk
 
 
 class ZarrSource(SlotSource):
     """A growing zarr array of shape ``(n, y, x)`` or ``(scan_y, scan_x, y, x)``.
+
+    Or one of powder profiles, ``(n, columns)`` or ``(scan_y, scan_x, columns)``, in a group that
+    holds their axis too; see :mod:`napari_spacegroup.patterns.profile_maps`.
 
     Parameters
     ----------
@@ -224,6 +254,8 @@ class ZarrSource(SlotSource):
         Folder of the array, or of a group that holds it.
     dataset
         Name of the array in a group.
+    told
+        Wavelength, radiation, axis and `difc` of profiles, where the group does not say them.
     **options
         As for :class:`~napari_spacegroup.stream.slots.SlotSource`.
 
@@ -233,45 +265,95 @@ class ZarrSource(SlotSource):
         From ``poll``, if chunks are packed in a way that needs zarr, and it is not here.
     """
 
-    def __init__(self, path: str | Path, *, dataset: str | None = None, **options: Any) -> None:
-        path = Path(path)
-        super().__init__(path / dataset if dataset else path, **options)
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        dataset: str | None = None,
+        told: ReadOptions | None = None,
+        **options: Any,
+    ) -> None:
+        self.group = Path(path)
+        self.told = replace(told or ReadOptions(), dataset=dataset)
+        super().__init__(self.group / dataset if dataset else self.group, **options)
 
     def restart(self) -> None:
         """Forget everything and begin with whatever stands at the path now."""
         super().restart()
         self._broken = BrokenPlaces(self.settle_seconds, self._clock)
+        self._profiles: ProfileMap | None = None
+        self._has_looked = False
 
     def _visit(self) -> AbstractContextManager[ZarrVisit]:
         return self._opened()
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[ZarrVisit]:
+        folder = self._look_for_profiles()
         try:
-            layout = read_layout(self.path)
+            layout = read_layout(folder)
         except (ValueError, KeyError, TypeError) as error:
             raise SourceError(
-                SourceState.DAMAGED, f"{self.path} has no whole metadata of an array: {error}"
+                SourceState.DAMAGED, f"{folder} has no whole metadata of an array: {error}"
             ) from error
+        if self._profiles is not None:
+            layout = layout.of_profiles()
         if len(layout.shape) not in (3, 4) or len(layout.chunks) != len(layout.shape):
             raise SourceError(
                 SourceState.DAMAGED,
-                f"{self.path} is an array of shape {layout.shape}; need (n, y, x) or (scan_y, "
-                "scan_x, y, x).",
+                f"{folder} is an array of shape {layout.shape}; need (n, y, x) or (scan_y, "
+                "scan_x, y, x), or powder profiles in a group with their axis.",
             )
         if layout.packing == "library":
-            _zarr(self.path)
+            _zarr(folder)
         self._info = self._described(layout)
-        yield ZarrVisit(self.path, layout, self._broken)
+        yield ZarrVisit(folder, layout, self._broken)
+
+    def _look_for_profiles(self) -> Path:
+        """Return the folder of the array; of profiles, their axis is found first."""
+        if self._profiles is not None:
+            return self.group / self._profiles.name
+        if self._has_looked or _node(self.group) == "array":
+            return self.path
+        from .zarr_profiles import find_zarr_profiles
+
+        try:
+            self._profiles = find_zarr_profiles(self.group, self.told)
+        except ScanError as error:  # perhaps the axis is not written yet
+            raise SourceError(SourceState.WAITING, str(error)) from error
+        if self._profiles is not None:
+            return self.group / self._profiles.name
+        if _node(self.path) == "group":
+            raise SourceError(
+                SourceState.WAITING,
+                f"{self.path} is a zarr group without powder profiles beside their axis; need "
+                "these, or the name of the patterns (dataset).",
+            )
+        self._has_looked = _node(self.path) == "array"
+        return self.path
 
     def _described(self, layout: ZarrLayout) -> ScanInfo:
         grid = self.asked_shape
         if len(layout.shape) == 4:
             grid = (layout.shape[0], layout.shape[1])
         total = layout.shape[0] if grid is None else self.order.length(grid)
+        axis = None if self._profiles is None else self._profiles.axis
         return ScanInfo(
-            (layout.shape[-2], layout.shape[-1]), layout.dtype.newbyteorder("="), grid, total
-        )
+            (layout.shape[-2], layout.shape[-1]), layout.dtype.newbyteorder("="), grid, total,
+            "unknown" if axis is None else "powder", axis=axis,
+        )  # fmt: skip
+
+
+def _node(folder: Path) -> str:
+    """Return whether a folder says that it is an ``"array"`` or a ``"group"``; "" for neither."""
+    for name, kind in ((".zarray", "array"), (".zgroup", "group")):
+        if (folder / name).exists():
+            return kind
+    try:
+        values = json.loads((folder / "zarr.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ""
+    return str(values.get("node_type", "")) if isinstance(values, dict) else ""
 
 
 def _zarr(path: Path) -> Any:
@@ -282,11 +364,3 @@ def _zarr(path: Path) -> Any:
             f"The chunks of {path} are packed in a way that needs zarr, and zarr is not "
             "installed. Run: pip install zarr"
         ) from error
-
-
-def _signature(path: Path) -> tuple[int, int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return (-1, -1)
-    return (status.st_size, status.st_mtime_ns)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import logging
-import threading
-import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ..config import FollowSpec
-from ..config.follow import IfBehind
+from ..config.follow import AxisColumn, IfBehind, Radiation
 from ..errors import CancelledError, ScanError, SpecError
 from ..infer.classifier import Classifier
 from ..infer.journal import Journal
+from ..infer.powder_model import with_positions
 from ..infer.spacegroup_map import SpaceGroupMap
 from ..jobs import (
     CancelToken,
@@ -24,30 +21,19 @@ from ..jobs import (
     Executor,
     Failed,
     Log,
-    Prefetcher,
     Priority,
-    Progress,
     Task,
     as_executor,
 )
 from ..jobs.executor import Kind
-from ..stream import LiveSource, SourceState, open_source
+from ..stream import LiveSource, open_source
 from .classify_scan import as_model, view_of_map
-from .live_session import Heard, LiveSession
+from .live_series import check_radiation, told_of
+from .live_session import LiveSession
 from .live_status import LiveStatus, MapBegun
-
-_log = logging.getLogger(__name__)
+from .live_watch import watch
 
 FollowEvent: TypeAlias = Event | LiveStatus | MapBegun
-
-STATUS_SECONDS = 0.25
-POLL_SECONDS = 0.02
-"""How long to wait after a poll that brought nothing."""
-MOST_WAIT_SECONDS = 0.1
-"""The same when nothing has come for long."""
-LONGEST_STEP = 0.5
-"""Most that one poll adds to the idle time [s], so that a held or sleeping follower does not
-take its own absence for the end of the scan."""
 
 __all__ = ["FollowEvent", "LiveStatus", "MapBegun", "follow", "follow_events"]
 
@@ -65,6 +51,11 @@ def follow(
     like: SpaceGroupMap | str | Path | None = None,
     scan_shape: tuple[int, int] | None = None,
     scan_order: str = "raster",
+    wavelength: float | None = None,
+    radiation: Radiation | None = None,
+    axis: AxisColumn | None = None,
+    difc: float | None = None,
+    positions: bool = False,
     anew: bool = False,
     cancel: CancelToken | None = None,
     executor: Executor | Kind | None = None,
@@ -101,6 +92,13 @@ def follow(
         from the first patterns.
     scan_shape, scan_order
         Where the file does not say them; see :func:`~napari_spacegroup.stream.open_source`.
+    wavelength, radiation, axis, difc
+        Of powder profiles, where their files do not say them; see
+        :func:`~napari_spacegroup.patterns.read`. A model of profiles takes a folder for one that
+        fills with files of a profile each.
+    positions
+        Whether cells are looked for that explain where the lines of each profile stand, as in
+        :func:`~.classify_scan.classify`: some ten seconds a profile.
     cancel
         Ends within one batch, with what is there. While it is paused
         (:meth:`~napari_spacegroup.jobs.CancelToken.pause`) nothing is read.
@@ -135,7 +133,8 @@ def follow(
         "out": out, "until_idle": until_idle, "if_behind": if_behind, "device": device,
         "batch_size": batch_size, "pattern_center": pattern_center,
         "like": None if like is None else view_of_map(like), "scan_shape": scan_shape,
-        "scan_order": scan_order, "anew": anew,
+        "scan_order": scan_order, "wavelength": wavelength, "radiation": radiation, "axis": axis,
+        "difc": difc, "positions": positions, "anew": anew,
     }  # fmt: skip
     loaded = as_model(model, device if chosen.shares_memory else "cpu")
     try:
@@ -206,6 +205,11 @@ def follow_events(
     like: Mapping[str, Any] | None = None,
     scan_shape: tuple[int, int] | None = None,
     scan_order: str = "raster",
+    wavelength: float | None = None,
+    radiation: Radiation | None = None,
+    axis: AxisColumn | None = None,
+    difc: float | None = None,
+    positions: bool = False,
     anew: bool = False,
     cancel: CancelToken | None = None,
 ) -> Generator[FollowEvent, None, None]:
@@ -229,16 +233,23 @@ def follow_events(
             "if_behind": if_behind,
             "scan_shape": scan_shape,
             "scan_order": scan_order,
+            "wavelength": wavelength,
+            "radiation": radiation,
+            "axis": axis,
+            "difc": difc,
+            "positions": positions,
         },
         "follow",
     )
+    check_radiation(model, spec)
     token = CancelToken() if cancel is None else cancel
     path = Path(source) if isinstance(source, str | Path) else getattr(source, "path", None)
     if isinstance(source, str | Path):
-        options: dict[str, Any] = {"order": spec.scan_order}
-        if scan_shape is not None:
-            options["scan_shape"] = spec.scan_shape
-        live: LiveSource = open_source(source, **options)
+        options = {} if scan_shape is None else {"scan_shape": spec.scan_shape}
+        live: LiveSource = open_source(
+            source, technique=model.card.technique, told=told_of(spec), order=spec.scan_order,
+            **options,
+        )  # fmt: skip
     else:
         live = source
     with contextlib.ExitStack() as stack:
@@ -247,17 +258,18 @@ def follow_events(
         journal = None if out is None else stack.enter_context(Journal(out, anew=anew))
         if device is not None:
             model = model.to(device)
+        model = with_positions(model, 1, positions)
         session = LiveSession(
             model, spec, path=path, like=like, pattern_center=pattern_center, journal=journal
         )
-        yield from _watch(session, live, spec, token)
+        yield from watch(session, live, spec, token)
         yield from session.finish(at_once=token.is_cancelled)
         restart = getattr(live, "restart", None)
         if session.left_out and restart is not None and not token.is_cancelled:
             yield Log(f"Coming back to {session.left_out} patterns that were left out to keep up")
             restart()
             session.come_back()
-            yield from _watch(session, live, spec, token)
+            yield from watch(session, live, spec, token)
             yield from session.finish(at_once=token.is_cancelled)
         _check_begun(session, path, spec, token)
         result = session.conclude()
@@ -282,88 +294,3 @@ def _check_begun(
     raise ScanError(
         f"no pattern came from {where}{wait}{said}; check the path, and that the scan runs"
     )
-
-
-def _watch(
-    session: LiveSession,
-    source: LiveSource,
-    spec: FollowSpec,
-    token: CancelToken,
-) -> Iterator[FollowEvent]:
-    """Take in what comes until the scan is over."""
-    wake = threading.Event()
-    forget = token.on_cancel(wake.set)
-    idle, last = 0.0, time.monotonic()
-    told = 0.0
-    try:
-        reader = _heard(source, session, token, wake)
-        with Prefetcher(reader, depth=2, cancel=token) as arrivals:
-            for heard in arrivals:
-                came = heard.arrival is not None and heard.arrival.count > 0
-                if came or session.waits:
-                    token.take_turn()
-                yield from session.take(heard, token, more=arrivals.is_ahead)
-                now = time.monotonic()
-                waits = heard.is_paused or came
-                idle = 0.0 if waits else idle + min(now - last, LONGEST_STEP)
-                last = now
-                if now - told >= STATUS_SECONDS:
-                    told = now
-                    status = session.status()
-                    yield status
-                    yield Progress(status.shown, status.total, "Following")
-                if token.wants_stop or session.is_over:
-                    return
-                if not came and not session.waits:
-                    token.rest()
-                if spec.until_idle is not None and idle >= spec.until_idle:
-                    yield Log(
-                        f"Nothing new came for {spec.until_idle:g} s: taking this for the end"
-                    )
-                    return
-    finally:
-        forget()
-        wake.set()
-
-
-def _heard(
-    source: LiveSource,
-    session: LiveSession,
-    token: CancelToken,
-    wake: threading.Event,
-) -> Iterator[Heard]:
-    """Ask the source again and again; runs on the reader's thread."""
-    _warm_up(session.path, session.model)
-    source.open()
-    asked = time.monotonic()
-    pause = POLL_SECONDS
-    while not token.wants_stop:
-        if token.is_paused:
-            yield Heard(None, None, time.monotonic(), is_paused=True)
-            wake.wait(MOST_WAIT_SECONDS)
-            continue
-        before, asked = asked, time.monotonic()
-        arrival = source.poll(session.most_patterns)
-        # What came in this poll was written after the one before, or is told as backlog.
-        yield Heard(arrival, source.info, before)
-        if arrival.state in (SourceState.ENDED, SourceState.REPLACED):
-            return
-        is_news = arrival.count > 0 or len(arrival.withheld) > 0
-        pause = POLL_SECONDS if is_news else min(1.05 * pause, MOST_WAIT_SECONDS)
-        if not is_news:
-            wake.wait(pause)
-
-
-def _warm_up(path: Path | None, model: Classifier) -> None:
-    """Load what takes seconds while there is nothing to read yet: file formats, the network."""
-    if path is None or path.exists():
-        return
-    warm_up = getattr(model, "warm_up", None)
-    if warm_up is not None:
-        warm_up()
-    try:
-        for name in ("io.plugins.nordif._api", "io.plugins.edax_binary._api"):
-            import_module(f"kikuchipy.{name}")
-        import_module("kikuchipy.detectors").EBSDDetector  # noqa: B018  loaded when asked for
-    except ImportError as error:
-        _log.debug("could not load the readers in advance: %s", error)

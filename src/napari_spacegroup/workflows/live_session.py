@@ -11,7 +11,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,18 @@ from numpy.typing import NDArray
 from ..config import FollowSpec
 from ..infer.centers import CenterFinder
 from ..infer.classifier import Classifier
-from ..infer.journal import Journal, JournalHeader, Record
+from ..infer.journal import Journal, Record
 from ..infer.live import LiveMap
-from ..infer.map_start import batch_of, check_technique
-from ..infer.pixel_status import status_remarks
-from ..infer.provenance import as_plain
+from ..infer.map_start import check_technique
+from ..infer.pixel_status import PixelStatus, status_remarks
 from ..infer.spacegroup_map import SpaceGroupMap
-from ..infer.view import PatternView, note_view, restored_view, view_of_first
+from ..infer.view import note_view
 from ..jobs import CancelToken, Event, Log, Partial
-from ..stream import Arrival, ScanInfo, SourceState
+from ..stream import Arrival, ScanInfo, SourceState, WithheldReason
 from .live_layout import copy_of, empty_live_map, line_shape, live_provenance, pattern_shape_of
 from .live_patience import SHOW_AFTER, patience
+from .live_series import SeriesBooks
+from .live_start import Heard, Waiting, chunk_of, decide_view, lost_of
 from .live_status import LiveStatus, MapBegun, Meter
 
 _log = logging.getLogger(__name__)
@@ -45,25 +45,8 @@ FIRST_FOR_CENTER, FIRST_SECONDS_FOR_CENTER = 480, 3.0
 LINE = 4096
 """Pixels of a first map of a scan whose shape nobody knows."""
 
-
-@dataclass(frozen=True, eq=False)
-class Heard:
-    """What one poll said.
-
-    Parameters
-    ----------
-    arrival, info
-        Of the source; None while it is paused.
-    came
-        When the patterns may have been written at the earliest [s].
-    is_paused
-        Whether the source was not asked.
-    """
-
-    arrival: Arrival | None
-    info: ScanInfo | None
-    came: float
-    is_paused: bool = False
+SERIES_LINE = 64
+"""The same of a series of profiles, which comes slowly."""
 
 
 class LiveSession:
@@ -101,8 +84,9 @@ class LiveSession:
         self.most_patterns = 256
         self._like, self._center, self._journal = like, pattern_center, journal
         self._started = time.monotonic()
-        self._first: list[tuple[NDArray[np.int64], NDArray[Any], float]] = []
-        self._lost: list[NDArray[np.int64]] = []
+        self._books = SeriesBooks(model)
+        self._first: list[Waiting] = []
+        self._lost: list[tuple[NDArray[np.int64], PixelStatus]] = []
         self._live: LiveMap | None = None
         self._info: ScanInfo | None = None
         self._state = SourceState.WAITING
@@ -140,7 +124,7 @@ class LiveSession:
         if arrival is not None:
             yield from self._listen(arrival)
             self._info = heard.info
-            self._take_patterns(arrival, heard.came)
+            yield from self._take_patterns(arrival, heard.came)
         begins = self._live is None and self._has_enough()
         if begins:
             yield from self._begin()
@@ -176,6 +160,7 @@ class LiveSession:
         if self._live is None:
             return
         for piece in self._live.finish(at_once=at_once):
+            self._books.tell(piece, self._live.result)
             if not at_once:  # whoever wants to stop gets it with the result
                 yield piece
         yield from self._journal_troubles()
@@ -184,6 +169,7 @@ class LiveSession:
         """Get ready to read the scan again, for the patterns that were left out."""
         if self._live is not None:
             self._live.reopen()
+        self._books.begin_again()
         self.spec = self.spec.replace(if_behind="catch_up")
         self.is_over = False
 
@@ -200,6 +186,9 @@ class LiveSession:
         digest = hashlib.blake2b(live.latest_checksums, digest_size=16)
         result.provenance["scan"]["fingerprint"] = digest.hexdigest()
         result.provenance["scan"]["shape"] = [*result.scan_shape, *pattern_shape_of(self._info)]
+        files = self._books.files(result.status.size)
+        if files is not None:
+            result.provenance["scan"]["files"] = files
         result.provenance["live"] = {
             "state": self._state.value,
             "withheld": dict(self._withheld),
@@ -214,8 +203,9 @@ class LiveSession:
         found = list(status_remarks(self._live.result.status))
         if self.left_out:
             found.append(f"{self.left_out} patterns were left out to keep up and not come back to")
-        if self._withheld:
-            parts = ", ".join(f"{count} {reason}" for reason, count in self._withheld.items())
+        counts = {r: n for r, n in self._withheld.items() if r != WithheldReason.UNREADABLE.value}
+        if counts:
+            parts = ", ".join(f"{count} {reason}" for reason, count in counts.items())
             found.append(f"patterns that were not trusted: {parts}")
         if found:  # one event: a cancelled job has few left
             yield Log(". ".join(found))
@@ -226,7 +216,7 @@ class LiveSession:
         total = 0
         if self._info is not None and self._info.scan_shape is not None:
             total = self._info.scan_shape[0] * self._info.scan_shape[1]
-        waiting = sum(len(indices) for indices, _, _ in self._first)
+        waiting = sum(len(part.indices) for part in self._first)
         return LiveStatus(
             self._state.value,
             self.message,
@@ -240,36 +230,44 @@ class LiveSession:
             self._meter.latency(0.5),
             self._meter.latency(0.99),
             self._withheld.total(),
+            self._books.take_news(),
         )
 
     def _listen(self, arrival: Arrival) -> Iterator[Event]:
         self._state, self.message = arrival.state, arrival.message
         is_full = arrival.count >= self.most_patterns
         self._backlog = max(arrival.backlog, arrival.count if is_full else 0)
+        self._books.listen(arrival)
         for entry in arrival.withheld:
             self._withheld[entry.reason.value] += 1
-        for entry in arrival.withheld:
-            if entry.reason.value not in self._said:
+            if entry.reason is WithheldReason.UNREADABLE:
+                if entry.index < 0:  # else it is told with its pixel
+                    yield from self._say(entry.message)
+            elif entry.reason.value not in self._said:
                 self._said.add(entry.reason.value)
                 yield Log(entry.message)
         loud = (SourceState.VANISHED, SourceState.DAMAGED, SourceState.REPLACED)
-        if arrival.state in loud and arrival.message and arrival.message not in self._said:
-            self._said.add(arrival.message)
-            yield Log(arrival.message)
+        if arrival.state in loud:
+            yield from self._say(arrival.message)
         self.is_over = arrival.state in (SourceState.ENDED, SourceState.REPLACED)
 
-    def _take_patterns(self, arrival: Arrival, came: float) -> None:
-        lost = [w.index for w in arrival.withheld if w.index >= 0]
-        if lost:
-            self._lost.append(np.array(sorted(set(lost)), dtype=np.int64))
+    def _take_patterns(self, arrival: Arrival, came: float) -> Iterator[Event]:
+        for lost, status in lost_of(arrival):
+            self._lost.append((lost, status))
+            if status is PixelStatus.UNREADABLE:  # its file is there
+                self._top = max(self._top, int(lost.max()))
         if arrival.count:
             self._top = max(self._top, int(arrival.indices.max()))
-            self._first.append((arrival.indices, arrival.patterns, came))
+            axis, remark = self._books.axis_of(arrival.axis)
+            yield from self._say(remark)
+            self._first.append(Waiting(arrival.indices, arrival.patterns, came, axis))
 
     def _has_enough(self) -> bool:
-        count = sum(len(indices) for indices, _, _ in self._first)
+        count = sum(len(part.indices) for part in self._first)
         if not count:
             return False
+        if self._info is not None and self._info.axis is not None:
+            return True  # profiles have neither screen nor center
         finds = isinstance(self.model, CenterFinder) and self.model.needs_pattern_center
         is_given = self._center is not None or self._like is not None
         is_given |= self._journal is not None and self._journal.header is not None
@@ -278,7 +276,7 @@ class LiveSession:
             least, seconds = FIRST_FOR_CENTER, FIRST_SECONDS_FOR_CENTER
         if self._info is not None and self._info.n_patterns is not None:
             least = min(least, self._info.n_patterns)
-        waited = time.monotonic() - self._first[0][2]
+        waited = time.monotonic() - self._first[0].came
         return self.is_over or count >= least or waited > seconds
 
     def _begin(self) -> Iterator[Event | MapBegun]:
@@ -286,31 +284,15 @@ class LiveSession:
         if info is None:
             return
         yield from check_technique(self.name, info.technique, self.model)
-        chunk = batch_of(info.pattern_shape, self.spec.batch_size)
-        key = self.model.card.sha256 or self.model.card.name
-        request = as_plain({"pattern_center": self._center, "like": self._like})
-        identity = f"{info.pattern_shape} {info.dtype}"
-        header = JournalHeader(
-            "follow", identity, key, tuple(self.model.classes), chunk, request, {}
-        )
-        stored = self._like
-        if self._journal is not None and self._journal.header is not None:
-            self._journal.check(
-                verb=header.verb, scan=identity, model=key, classes=header.classes,
-                chunk=chunk, request=request,
-            )  # fmt: skip
-            stored = self._journal.header.view
-        if stored is not None:
-            view = restored_view(stored, info.static_background, info.geometry, info.pattern_shape)
-        else:
-            if isinstance(self.model, CenterFinder) and self.model.needs_pattern_center:
-                yield Log("Looking at the pattern center")
-            view = self._decide(info)
-        if view.center is not None:
-            yield Log(view.center.sentence())
-        if self._journal is not None:
-            self._journal.begin(replace(header, view=view.as_plain()))
-        shape = info.scan_shape or line_shape(max(LINE, self._top + 1), chunk)
+        axis, remark = self._books.axis_of(info.axis)
+        yield from self._say(remark)
+        view = yield from decide_view(
+            self._first, info, self.model, self.spec, name=self.name, axis=axis, like=self._like,
+            pattern_center=self._center, journal=self._journal,
+        )  # fmt: skip
+        chunk = chunk_of(info, self.model, self.spec)
+        line = SERIES_LINE if info.is_series else LINE
+        shape = info.scan_shape or line_shape(max(line, self._top + 1), chunk)
         total = None if info.scan_shape is None else shape[0] * shape[1]
         self.most_patterns = 4 * chunk
         self._live = LiveMap(self.model, view, self._empty(shape), chunk, total, self._write)
@@ -320,18 +302,6 @@ class LiveSession:
         note_view(self._live.result, view)
         yield from self._recall(self._live)
         yield MapBegun(copy_of(self._live.result))
-
-    def _decide(self, info: ScanInfo) -> PatternView:
-        indices = np.concatenate([part[0] for part in self._first])
-        patterns = np.concatenate([part[1] for part in self._first])
-        return view_of_first(
-            patterns[np.argsort(indices, kind="stable")],
-            self.model,
-            static_background=info.static_background,
-            geometry=info.geometry,
-            pattern_center=self._center,
-            name=self.name,
-        )
 
     def _recall(self, live: LiveMap) -> Iterator[Event]:
         if self._journal is None:
@@ -365,11 +335,14 @@ class LiveSession:
             total = None if info.scan_shape is None else shape[0] * shape[1]
             live.lay_out(self._empty(shape), total)
             yield MapBegun(copy_of(live.result))
-        for indices, patterns, came in self._first:
-            live.put(indices, patterns, came, self._sample(len(indices)))
+        for part in self._first:
+            if info.is_series:
+                live.forget(self._books.again(part.indices))
+            keep = self._sample(len(part.indices))
+            live.put(part.indices, part.patterns, part.came, keep, part.axis)
         self._first.clear()
-        for lost in self._lost:
-            live.give_up(lost[lost < live.result.status.size])
+        for lost, status in self._lost:
+            live.give_up(lost[lost < live.result.status.size], status)
         self._lost.clear()
 
     def _sample(self, count: int) -> NDArray[np.bool_] | None:
@@ -383,6 +356,10 @@ class LiveSession:
 
     def _shown(self, piece: Partial, came: float) -> Partial:
         self._meter.late(time.monotonic() - came, len(piece.status))
+        if self._live is not None:
+            self._books.refuse(self._live.refused)
+            self._live.refused.clear()
+            self._books.tell(piece, self._live.result)
         return piece
 
     def _write(self, record: Record) -> None:
@@ -390,10 +367,13 @@ class LiveSession:
             self._journal.write(record)
 
     def _journal_troubles(self) -> Iterator[Event]:
-        problem = "" if self._journal is None else self._journal.problem
-        if problem and problem not in self._said:
-            self._said.add(problem)
-            yield Log(problem)
+        yield from self._say("" if self._journal is None else self._journal.problem)
+
+    def _say(self, message: str) -> Iterator[Event]:
+        """Say something once."""
+        if message and message not in self._said:
+            self._said.add(message)
+            yield Log(message)
 
     def _empty(self, shape: tuple[int, int]) -> SpaceGroupMap:
         return empty_live_map(shape, self._info, self.model, self.name)

@@ -53,6 +53,8 @@ class LiveStatus:
         before the first.
     withheld
         Patterns that the source did not trust.
+    news
+        Of a series of profiles: what was said of each file since the last status.
     """
 
     state: str
@@ -68,6 +70,7 @@ class LiveStatus:
     latency: float
     latency_99: float
     withheld: int
+    news: tuple[str, ...] = ()
 
 
 class Meter:
