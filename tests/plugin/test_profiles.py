@@ -92,7 +92,7 @@ def test_a_model_of_another_technique_is_not_asked(tmp_path, monkeypatch):
     view = make_view(
         scan, (0, 0), ZooProvider(), "pictures", None, "space_group", 0.0, asks_why=True
     )
-    assert "choose a model for powder" in view.missing
+    assert "not for powder profiles" in view.missing
     assert not view.bars
     assert view.network is None
 
