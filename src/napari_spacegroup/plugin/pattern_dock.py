@@ -51,6 +51,7 @@ class PatternDock(Dock):
         self._bindings.connect(events.view, self._update)
         self._bindings.connect(events.message, self._update)
         self._bindings.connect(events.pinned, self._update)
+        self._bindings.connect(self.session.map_state.events.model_note, self._update)
         self._bindings.connect(self.calibrate.state.events.is_on, self._update)
         self._restyle()
         self._update()
@@ -113,7 +114,8 @@ class PatternDock(Dock):
         state, view = self.state, self.state.view
         can_pin = view is not None and not view.is_single and state.pinned is None
         follows = "Click a pixel to pin it." if can_pin else ""
-        self.hint.setText(state.message or follows)
+        note = self.session.map_state.model_note
+        self.hint.setText(state.message or " ".join(filter(None, (note, follows))))
         self.hint.setVisible(bool(self.hint.text()))
         self.follow_button.setVisible(state.pinned is not None)
         if view is None:

@@ -57,6 +57,7 @@ def style_sheet(colors: Colors) -> str:
     """Return the style of what napari's own sheet leaves plain."""
     return f"""
     QLabel#hint {{ color: {colors.faint.name()}; }}
+    QLabel#note {{ color: {colors.text.name()}; }}
     QLabel#alert {{ color: {colors.alert.name()}; }}
     QLabel#title {{ font-weight: 600; }}
     QPushButton#main {{
