@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .provider import ModelProvider
 
 QUESTION = "pattern"
+INDEXING = "Looking for the cells that explain the lines; it takes some ten seconds."
 NO_PIXEL_HINT = "Point at a pixel of the scan; click to pin it."
 
 
@@ -251,6 +252,8 @@ class PatternController:
         state, provider = self._map_state, self._provider
         model, level, threshold = state.model, state.level, state.threshold
         asks_why = self.state.asks_why
+        if asks_why and scan.axis is not None:
+            self.state.message = INDEXING
 
         def question() -> PatternView:
             return make_view(
@@ -295,6 +298,7 @@ def make_view(
     ticks: tuple[TickRow, ...] = ()
     bars: tuple[Bar, ...] = ()
     verdict = ""
+    name = Path(model_name).name
     missing = status.reason or ("" if model_name else "No model is chosen")
     can_calibrate = scan.axis is None and scan.technique == "sad"
     remark = ""
@@ -302,7 +306,7 @@ def make_view(
     if model_name and status is PixelStatus.OK:
         model = provider.load(model_name, "inspect")
         wanted = kind_of_model(getattr(model, "card", None))
-        missing = verdict = why_not(Path(model_name).name, wanted, kind_of_scan(scan))
+        missing = verdict = why_not(name, wanted, kind_of_scan(scan))
         if missing:
             model = None
     if model is not None:
@@ -338,7 +342,7 @@ def make_view(
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
         scan.mask, geometry, scan.static_background, ticks, can_calibrate,
-        scan.n_patterns == 1,
+        scan.n_patterns == 1, scan.axis, name,
     )  # fmt: skip
 
 

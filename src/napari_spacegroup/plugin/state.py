@@ -19,6 +19,7 @@ from .job_state import DockState
 from .model_state import why_not
 
 if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
     from ..infer import LegendRow
     from ..patterns.geometry import Geometry
     from .model_state import PatternKind
@@ -246,6 +247,10 @@ class PatternView:
         Whether it is, or is taken for, a spot pattern.
     is_single
         Whether the scan is this pattern alone.
+    axis
+        Of a profile: what its columns stand for; None for a picture.
+    model
+        Name of the model that was asked; empty if none was.
     """
 
     scan_name: str
@@ -263,6 +268,13 @@ class PatternView:
     ticks: tuple[TickRow, ...] = ()
     can_calibrate: bool = False
     is_single: bool = False
+    axis: ProfileAxis | None = None
+    model: str = ""
+
+    @property
+    def seen_by(self) -> str:
+        """What the picture of ``network`` is."""
+        return f"As {self.model or 'the network'} sees it"
 
 
 @dataclass
