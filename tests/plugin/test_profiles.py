@@ -92,7 +92,7 @@ def test_a_model_of_another_technique_is_not_asked(tmp_path, monkeypatch):
     view = make_view(
         scan, (0, 0), ZooProvider(), "pictures", None, "space_group", 0.0, asks_why=True
     )
-    assert "choose a model for powder" in view.missing
+    assert "not for powder profiles" in view.missing
     assert not view.bars
     assert view.network is None
 
@@ -129,19 +129,21 @@ def test_ticks_stand_below_the_peaks():
     assert np.abs(other[0].places - strongest).min() < 0.3 / 80
 
 
-@pytest.mark.gui
-def test_ticks_are_drawn(qtbot, make_napari_viewer):
-    from napari_spacegroup.plugin.state import TickRow
-    from napari_spacegroup.plugin.style import theme_colors
+def test_a_profile_is_indexed_once(monkeypatch):
+    import napari_spacegroup.infer.powder_cell as cells
+    from napari_spacegroup.crystal.frequencies import space_group_shares
+    from napari_spacegroup.imaging import ProfileAxis
+    from napari_spacegroup.plugin.ticks import tick_rows
 
-    image = PatternImage("As measured", "")
-    qtbot.addWidget(image)
-    image.colors = theme_colors(make_napari_viewer())
-    image.resize(300, 220)
-    image.set_values(COUNTS[None])
-    before = image.grab().toImage()
-    image.set_ticks((TickRow("Fm3m (225)", np.array([0.25, 0.5]), (1.0, 0.0, 0.0, 1.0)),))
-    after = image.grab().toImage()
-    assert before != after
-    image.set_ticks(())
-    assert image.grab().toImage() == before
+    asked, real = [], cells.index_profile
+    monkeypatch.setattr(cells, "index_profile", lambda *a: asked.append(1) or real(*a))
+    axis = ProfileAxis(ANGLE, "two_theta", 1.5406)
+    counts = nickel()[None] + 1  # of its own: the other tests keep theirs
+    shares = space_group_shares()
+    first = tick_rows(axis, counts, tuple(range(1, 231)), shares)
+    again = tick_rows(ProfileAxis(ANGLE.copy(), "two_theta", 1.5406), counts.copy(),
+                      tuple(range(1, 231)), shares)  # fmt: skip
+    assert [row.name for row in again[0]] == [row.name for row in first[0]]
+    assert len(asked) == 1
+    tick_rows(ProfileAxis(ANGLE, "two_theta", 1.5418), counts, tuple(range(1, 231)), shares)
+    assert len(asked) == 2

@@ -17,7 +17,8 @@ from ..jobs import CancelToken, JobState
 from ..jobs.events import Done, Failed, Log, Partial, Progress
 from .describe import scan_line, shape_line
 from .hover import attach_hover
-from .layers import SCAN_KEY, is_raw_stack, map_of, scan_of, warm_up, why_not_scan
+from .layers import SCAN_KEY, VIEW_KEY, is_raw_stack, map_of, scan_of, warm_up, why_not_scan
+from .model_state import PICTURES, kind_of_scan
 from .present import MapPresenter
 from .running import JobController, JobEvent
 from .state import Choice, MapState
@@ -134,10 +135,17 @@ class ClassifyController(JobController):
         if active is None or self.state.is_busy:
             return
         if self.presenter.is_map(active):
+            source = active.metadata[VIEW_KEY].source
             if active is not self.presenter.layer:
                 self.presenter.show(active)
-        elif any(c.key == active.name and not c.problem for c in self.state.layers):
-            self.state.layer = active.name
+            self._choose(source)
+        else:
+            self._choose(active.name)
+
+    def _choose(self, name: str) -> None:
+        """Choose a layer if it can be classified."""
+        if any(choice.key == name and not choice.problem for choice in self.state.layers):
+            self.state.layer = name
 
     def classify(self) -> None:
         """Classify the chosen layer with the chosen model.
@@ -259,4 +267,5 @@ def _choice(layer: napari.layers.Layer) -> Choice | None:
         return None
     scan = layer.metadata.get(SCAN_KEY)
     detail = shape_line(layer.data.shape) if scan is None else scan_line(scan)
-    return Choice(layer.name, layer.name, "" if problem else detail, problem)
+    kind = PICTURES if scan is None else kind_of_scan(scan)
+    return Choice(layer.name, layer.name, "" if problem else detail, problem, kind)

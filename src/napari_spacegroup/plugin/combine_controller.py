@@ -7,8 +7,8 @@ what the network said of each is kept, so that a tick asks it nothing.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import accumulate, count
 from pathlib import Path
@@ -19,6 +19,8 @@ import numpy as np
 from ..errors import SpaceGroupError
 from .aide import Aide, Answer
 from .bridge import Bridge
+from .combine_model import CombineModel
+from .combine_sources import Joined, Reading, Source, read_source
 from .combine_state import AxisRow, CombineState, EvidenceRow
 from .describe import axis_name, name_of, percent, rank, summed
 from .layers import LayerFrame
@@ -30,7 +32,7 @@ from .regions import (
     start_region,
     why_not_patterns,
 )
-from .state import Bar, MapState
+from .state import Bar, Choice
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -38,54 +40,13 @@ if TYPE_CHECKING:
 
     from ..config import HolderSpec
     from ..infer.tilt import TiltSuggestion
-    from ..patterns import PatternScan
-    from ..workflows.combine_patterns import Combination, PatternEvidence
+    from ..workflows.combine_patterns import PatternEvidence
     from .inspect_pattern import PatternController
+    from .model_follower import ModelFollower
     from .provider import ModelProvider
 
 READ, JOIN = "read", "join"
 MOST_AXES = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """Patterns that were added together.
-
-    Parameters
-    ----------
-    name
-        What the list calls them.
-    scan
-        Gives the scan, on the helper thread.
-    region
-        Which of its pixels, shape ``(scan_y, scan_x)``; None for all.
-    """
-
-    name: str
-    scan: Callable[[], PatternScan]
-    region: NDArray[np.bool_] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Joined:
-    """What ticked sources say.
-
-    Parameters
-    ----------
-    combination
-        Of all patterns of the ticked ones; None where nothing is ticked.
-    ends
-        By key of a ticked one: how many patterns are in up to its end.
-    alone
-        By key of any: its own probabilities, shape ``(class,)``.
-    classes
-        Space groups.
-    """
-
-    combination: Combination | None
-    ends: dict[int, int]
-    alone: dict[int, NDArray[np.float64]]
-    classes: tuple[int, ...]
 
 
 class CombineController:
@@ -99,8 +60,8 @@ class CombineController:
         What the dock shows.
     pattern
         Knows which scan and pixel are shown.
-    map_state
-        Which model and level count.
+    models
+        The model and the level of the other docks.
     provider
         Models.
     """
@@ -110,13 +71,14 @@ class CombineController:
         viewer: Viewer,
         state: CombineState,
         pattern: PatternController,
-        map_state: MapState,
+        models: ModelFollower,
         provider: ModelProvider,
     ) -> None:
         self._viewer = weakref.ref(viewer)
         self.state = state
         self._pattern = pattern
-        self._map_state = map_state
+        self._map_state = models.state
+        self.model = CombineModel(state, models)
         self._provider = provider
         self._bridge = Bridge(self._deliver)
         self._aide = Aide(self._bridge.post)
@@ -129,8 +91,8 @@ class CombineController:
         viewer.layers.events.inserted.connect(self._look_around)
         viewer.layers.events.removed.connect(self._look_around)
         pattern.state.events.view.connect(self._look_around)
-        map_state.events.model.connect(self.read_again)
-        map_state.events.level.connect(self._show)
+        state.events.model.connect(self.read_again)
+        models.state.events.level.connect(self._show)
         for name in ("method", "alpha", "beta", "axis", "reach"):
             getattr(state.events, name).connect(self._join)
 
@@ -217,6 +179,8 @@ class CombineController:
         self._found.pop(key, None)
         self._aide.forget(f"{READ} {key}")
         self.state.rows = tuple(row for row in self.state.rows if row.key != key)
+        if not self.state.rows:
+            self.model.clear()
         self._join()
 
     def clear(self) -> None:
@@ -236,14 +200,11 @@ class CombineController:
             self._read(key)
 
     def _read(self, key: int) -> None:
-        source, provider, model = self._sources[key], self._provider, self._map_state.model
-        if not model or not self._is_open:
-            return
-
-        def question() -> list[PatternEvidence]:
-            return provider.evidence(provider.load(model, "inspect"), source.scan(), source.region)
-
-        self._aide.ask(f"{READ} {key}", question)
+        name = self.state.model
+        if name and self._is_open:
+            model = self.state.chosen("model") or Choice(name, name)
+            question = partial(read_source, self._sources[key], self._provider, model)
+            self._aide.ask(f"{READ} {key}", question)
 
     def read_again(self, *_: Any) -> None:
         """Read all lines again: another model or calibration, or the dock was opened again."""
@@ -255,7 +216,7 @@ class CombineController:
             self._read(row.key)
 
     def _join(self, *_: Any) -> None:
-        state, provider, model = self.state, self._provider, self._map_state.model
+        state, provider, model = self.state, self._provider, self.state.model
         read = {row.key: self._found[row.key] for row in state.rows if self._found.get(row.key)}
         ticked = [row.key for row in state.rows if row.is_ticked and row.key in read]
         if not read or not model:
@@ -311,8 +272,11 @@ class CombineController:
     def _on_read(self, key: int, answer: Answer) -> None:
         if key not in self._sources:
             return
-        found = answer.value or []
-        problem = str(answer.error) if answer.error is not None else ""
+        reading = answer.value or Reading()
+        if self.model.read(reading.kind):
+            return  # another model reads all of them now
+        found = reading.patterns
+        problem = reading.problem if answer.error is None else str(answer.error)
         if not found and not problem:
             problem = "No pattern could be read: constant, empty or not finite."
         indexed = None

@@ -28,6 +28,7 @@ from .controls import (
     ElidedLabel,
     FoldButton,
     MessageLabel,
+    ModelNote,
     add_row,
     explain,
     hint_label,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
 GAP = 8
 SHOWN = (
     "rows", "message", "is_alert", "bars", "verdict", "axes", "has_axes", "why_not_pattern",
-    "why_not_region", "why_not_layers", "is_drawing",
+    "why_not_region", "why_not_layers", "is_drawing", "models", "model",
 )  # fmt: skip
 FILTER = "Patterns (*.png *.tif *.tiff *.jpg *.jpeg *.bmp *.blo *.mib *.tvips *.dm3 *.dm4 *.hspy)"
 LEFT, RIGHT = Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight
@@ -74,8 +75,9 @@ class CombineDock(Dock):
         self._update()
 
     def _build(self) -> None:
-        self.model_box = ChoiceBox(self.map_state, "model", self._bindings, "No model")
+        self.model_box = ChoiceBox(self.state, "model", self._bindings, "No model")
         self.model_hint = hint_label(wraps=False)
+        self.note = ModelNote(self.state, self._bindings)
         self.method_box = ChoiceBox(self.state, "method", self._bindings, "")
         self.pattern_button = QPushButton("Add pattern")
         self.region_button = QPushButton("Draw region")
@@ -109,7 +111,8 @@ class CombineDock(Dock):
         choices.setColumnStretch(1, 1)
         add_row(choices, 0, "Model", self.model_box)
         choices.addWidget(self.model_hint, 1, 1)
-        add_row(choices, 2, "Joined by", self.method_box)
+        choices.addWidget(self.note, 2, 1)
+        add_row(choices, 3, "Joined by", self.method_box)
         column.addLayout(choices)
         adds = QGridLayout()
         adds.setSpacing(6)
@@ -170,8 +173,6 @@ class CombineDock(Dock):
             box.valueChanged.connect(lambda value, n=name: setattr(self.state, n, value))
         for name in SHOWN:
             bindings.connect(getattr(events, name), self._update)
-        bindings.connect(self.map_state.events.model, self._update)
-        bindings.connect(self.map_state.events.models, self._update)
 
     def _choose_files(self) -> None:
         paths, _ = QFileDialog.getOpenFileNames(self, "Patterns of one crystal", filter=FILTER)
@@ -190,7 +191,7 @@ class CombineDock(Dock):
 
     def _update(self, *_: Any) -> None:
         state = self.state
-        chosen = self.map_state.chosen("model")
+        chosen = self.state.chosen("model")
         self.model_hint.setText("" if chosen is None else chosen.detail)
         reading = "Reading" if state.is_reading else ""
         self.message.show_message(state.message, reading, is_alert=state.is_alert)

@@ -89,6 +89,10 @@ class CombineState(DockState):
     ----------
     rows
         Patterns that were added.
+    models, model
+        Models at hand, and the one that reads the patterns.
+    model_note
+        That it was chosen by itself, and for what; empty if it was not.
     methods, method
         How their evidence is joined.
     bars, verdict
@@ -109,6 +113,9 @@ class CombineState(DockState):
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
     rows: tuple[EvidenceRow, ...] = ()
+    models: tuple[Choice, ...] = ()
+    model: str = ""
+    model_note: str = ""
     methods: tuple[Choice, ...] = METHODS
     method: str = "bayes"
     bars: tuple[Bar, ...] = ()

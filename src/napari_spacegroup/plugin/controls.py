@@ -216,6 +216,31 @@ class MessageLabel(QLabel):
             self.style().polish(self)
 
 
+class ModelNote(QLabel):
+    """Says that the model was chosen by itself, and for what; else takes no room.
+
+    Parameters
+    ----------
+    state
+        Evented, with ``model_note``.
+    bindings
+        Where the connections are kept.
+    """
+
+    def __init__(self, state: Any, bindings: Bindings) -> None:
+        super().__init__()
+        self.setObjectName("note")
+        self.setWordWrap(True)
+        self.setText(state.model_note)
+        if not state.model_note:
+            self.hide()
+        bindings.connect(state.events.model_note, self._show)
+
+    def _show(self, text: str) -> None:
+        self.setText(text)
+        self.setVisible(bool(text))
+
+
 class FoldButton(QPushButton):
     """Shows and hides what most users never need.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 from .describe import hover_line, name_of, percent, rank, read_pixel, summed
 from .hover import scan_pixel
 from .layers import VIEW_KEY, MapView, is_raw_stack, map_of, scan_of, why_not_scan
+from .model_state import kind_of_model, kind_of_scan, why_not
 from .regions import is_photograph, patterns_of_layer
 from .state import EMPTY_HINT, Bar, MapState, PatternState, PatternView, Reasons, TickRow
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from .provider import ModelProvider
 
 QUESTION = "pattern"
+INDEXING = "Looking for the cells that explain the lines; it takes some ten seconds."
 NO_PIXEL_HINT = "Point at a pixel of the scan; click to pin it."
 
 
@@ -107,6 +110,12 @@ class PatternController:
         if self._shown is None or layer is None or self.state.view is None:
             return None
         return layer, patterns_of_layer(layer), self._shown[1]
+
+    def layer_of_patterns(self) -> napari.layers.Layer | None:
+        """Return the layer whose patterns are shown: a photograph, or that of a scan."""
+        viewer = self._viewer()
+        active = None if viewer is None else viewer.layers.selection.active
+        return active if is_photograph(active) else self._source_layer()
 
     def look_at(self, scan_y: int, scan_x: int) -> None:
         """Show one pixel of the current scan; an outside one changes nothing."""
@@ -206,12 +215,10 @@ class PatternController:
 
     def _single(self) -> napari.layers.Layer | None:
         """Return the layer of the only pattern there is to see: a photograph, one profile."""
-        viewer = self._viewer()
-        active = None if viewer is None else viewer.layers.selection.active
-        if is_photograph(active):
-            return active
-        layer = self._source_layer()
-        return layer if layer is not None and patterns_of_layer(layer).n_patterns == 1 else None
+        layer = self.layer_of_patterns()
+        if layer is None or is_photograph(layer):
+            return layer
+        return layer if patterns_of_layer(layer).n_patterns == 1 else None
 
     def _on_active(self, *_: Any) -> None:
         single = self._single() if self.is_following else None
@@ -245,6 +252,8 @@ class PatternController:
         state, provider = self._map_state, self._provider
         model, level, threshold = state.model, state.level, state.threshold
         asks_why = self.state.asks_why
+        if asks_why and scan.axis is not None:
+            self.state.message = INDEXING
 
         def question() -> PatternView:
             return make_view(
@@ -289,13 +298,15 @@ def make_view(
     ticks: tuple[TickRow, ...] = ()
     bars: tuple[Bar, ...] = ()
     verdict = ""
+    name = Path(model_name).name
     missing = status.reason or ("" if model_name else "No model is chosen")
     can_calibrate = scan.axis is None and scan.technique == "sad"
     remark = ""
     model = None
     if model_name and status is PixelStatus.OK:
         model = provider.load(model_name, "inspect")
-        missing = verdict = _why_not(model, model_name, scan)
+        wanted = kind_of_model(getattr(model, "card", None))
+        missing = verdict = why_not(name, wanted, kind_of_scan(scan))
         if missing:
             model = None
     if model is not None:
@@ -331,19 +342,8 @@ def make_view(
     return PatternView(
         scan.name, scan_y, scan_x, measured, network, missing, bars, verdict, reasons,
         scan.mask, geometry, scan.static_background, ticks, can_calibrate,
-        scan.n_patterns == 1,
+        scan.n_patterns == 1, scan.axis, name,
     )  # fmt: skip
-
-
-def _why_not(model: Any, name: str, scan: PatternScan) -> str:
-    """Return why a model can't be asked of a scan's patterns, or an empty string."""
-    wanted = getattr(getattr(model, "card", None), "technique", scan.technique)
-    if scan.technique in ("unknown", wanted):
-        return ""
-    return (
-        f"{name} is for {wanted}, this is {scan.technique}; choose a model for {scan.technique} in "
-        "the dock Space-group map"
-    )
 
 
 def _is_stale(result: SpaceGroupMap, scan: PatternScan) -> bool:

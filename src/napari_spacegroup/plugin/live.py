@@ -16,6 +16,8 @@ from ..jobs import CancelToken, JobState
 from ..jobs.events import Done, Failed, Log, Partial, Progress
 from ..workflows.live_status import LiveStatus, MapBegun
 from .layers import LayerFrame, warm_up
+from .live_state import format_of
+from .model_state import why_not
 from .running import JobController, JobEvent
 
 if TYPE_CHECKING:
@@ -92,7 +94,9 @@ class LiveController(JobController):
                 return missing
             if chosen.problem:
                 return chosen.problem
-        return ""
+        model = self.map_state.chosen("model")
+        found = format_of(self.state.path).kind
+        return "" if model is None else why_not(model.label, model.kind, found)
 
     def start(self) -> None:
         """Follow the chosen path; what goes wrong appears in the state's message."""

@@ -26,6 +26,7 @@ from .controls import (
     ElidedLabel,
     FoldButton,
     MessageLabel,
+    ModelNote,
     PlaceBox,
     ProgressLine,
     explain,
@@ -75,6 +76,7 @@ class LiveDock(Dock):
         self.path_hint = hint_label()
         self.model_box = ChoiceBox(self.map_state, "model", self._bindings, "No model")
         self.model_hint = hint_label(wraps=False)
+        self.note = ModelNote(self.map_state, self._bindings)
         self._build_advanced()
 
         self.start_button = QPushButton("Follow")
@@ -107,6 +109,7 @@ class LiveDock(Dock):
         choices.addWidget(QLabel("Model"), 3, 0)
         choices.addWidget(self.model_box, 3, 1)
         choices.addWidget(self.model_hint, 4, 1)
+        choices.addWidget(self.note, 5, 1)
         column.addLayout(choices)
         column.addWidget(self.advanced_button)
         column.addWidget(self.advanced)

@@ -10,6 +10,7 @@ from psygnal import SignalGroupDescriptor
 
 from ..jobs import JobState
 from .job_state import DockState
+from .model_state import EBSD
 from .state import Choice
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ FORMATS = {
     ".zarr": "zarr",
 }
 FOLDER = "folder of images or powder profiles"
+EBSD_SUFFIXES = (".up1", ".up2", ".dat", ".ebsp", ".h5ebsd", ".h5oina")
 IF_BEHIND = (
     Choice("catch_up", "Catch up later", "All patterns in their order, however late"),
     Choice("sample", "Sample the newest", "Some of the newest now, the rest when the scan ends"),
@@ -49,7 +51,8 @@ def format_of(path: str) -> Choice:
     if not target.absolute().parent.is_dir():
         return Choice("", name, problem=f"There is no folder {target.absolute().parent}.")
     there = "there already" if target.exists() else "not there yet: will wait for it"
-    return Choice(suffix, name, f"{name}, {there}")
+    kind = EBSD if suffix in EBSD_SUFFIXES else None
+    return Choice(suffix, name, f"{name}, {there}", kind=kind)
 
 
 @dataclass

@@ -19,6 +19,7 @@ from .controls import (
     ChoiceBox,
     FoldButton,
     MessageLabel,
+    ModelNote,
     PlaceBox,
     ProgressLine,
     add_row,
@@ -60,6 +61,7 @@ class MapDock(Dock):
         self.place_box = PlaceBox(self.state, self._bindings)
         self.layer_hint = hint_label(wraps=False)
         self.model_hint = hint_label(wraps=False)
+        self.note = ModelNote(self.state, self._bindings)
 
         self.sample_button = QPushButton("Open the nickel sample")
         self.sample_button.setToolTip("A real EBSD scan that comes with kikuchipy")
@@ -116,6 +118,7 @@ class MapDock(Dock):
         choices.addWidget(self.layer_hint, 1, 1)
         add_row(choices, 2, "Model", self.model_box)
         choices.addWidget(self.model_hint, 3, 1)
+        choices.addWidget(self.note, 4, 1)
         column.addLayout(choices)
         column.addWidget(self.advanced_button)
         column.addWidget(self.advanced)

@@ -7,17 +7,15 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRect, QRectF, QSize, Qt
-from qtpy.QtGui import QColor, QFont, QFontMetrics, QImage, QPainter, QPaintEvent
+from qtpy.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from .describe import percent
-from .state import Bar, Reasons, TickRow
+from .state import Bar, Reasons
 from .style import Colors
 
 PERCENTILES = (0.5, 99.5)
 SLOTS = 5
-TICK = 7
-"""Height of the tick of a line [pixel]."""
 WIDEST = 560
 
 
@@ -105,7 +103,6 @@ class PatternImage(QWidget):
         self.image: QImage | None = None
         self._veil: QImage | None = None
         self._marks: tuple[tuple[str, float, float], ...] = ()
-        self._ticks: tuple[TickRow, ...] = ()
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setMinimumSize(90, 100)
 
@@ -116,8 +113,7 @@ class PatternImage(QWidget):
     def height_for(self, width: int) -> int:
         """Return the height that a picture of this width and its caption need."""
         ratio = 1.0 if self.image is None else self.image.height() / self.image.width()
-        strip = len(self._ticks) * self._tick_height()
-        return int(width * ratio + QFontMetrics(self.font()).height() + 4 + strip)
+        return int(width * ratio + QFontMetrics(self.font()).height() + 4)
 
     def set_values(self, values: NDArray[np.generic] | None) -> None:
         """Show another pattern, or the placeholder."""
@@ -134,11 +130,6 @@ class PatternImage(QWidget):
         self._marks = () if reasons is None else reasons.marks
         self.update()
 
-    def set_ticks(self, ticks: tuple[TickRow, ...]) -> None:
-        """Draw the lines of crystals below the curve of a profile, or none."""
-        self._ticks = ticks
-        self.update()
-
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002
         """Draw caption and picture."""
         if self.colors is None:
@@ -149,8 +140,7 @@ class PatternImage(QWidget):
         painter.setPen(self.colors.faint)
         caption = metrics.elidedText(self.caption, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(0, metrics.ascent(), caption)
-        strip = len(self._ticks) * self._tick_height()
-        frame = QRect(0, top, self.width(), max(self.height() - top - strip, 20))
+        frame = QRect(0, top, self.width(), max(self.height() - top, 20))
         if self.image is None:
             painter.setPen(self.colors.border)
             side = min(frame.width(), frame.height()) - 1
@@ -166,33 +156,9 @@ class PatternImage(QWidget):
             painter.drawImage(place, self.image)
             if self._veil is not None:
                 painter.drawImage(place, self._veil)
+                painter.setClipRect(place)
                 self._draw_marks(painter, place)
-            self._draw_ticks(painter, place)
         painter.end()
-
-    def _small_font(self) -> QFont:
-        font = QFont(self.font())
-        font.setPointSizeF(0.8 * font.pointSizeF())
-        return font
-
-    def _tick_height(self) -> int:
-        """Return the height of one crystal's row: its lines and its name."""
-        return int(QFontMetrics(self._small_font()).height() + TICK + 4)
-
-    def _draw_ticks(self, painter: QPainter, place: QRect) -> None:
-        """Draw each crystal's lines in a row of its own below the picture."""
-        painter.setFont(self._small_font())
-        metrics = painter.fontMetrics()
-        for number, row in enumerate(self._ticks):
-            top = place.bottom() + 2 + number * self._tick_height()
-            painter.setPen(QColor.fromRgbF(*row.color))
-            for share in row.places:
-                x = place.left() + round(share * (place.width() - 1))
-                painter.drawLine(x, top, x, top + TICK)
-            if self.colors is not None:
-                painter.setPen(self.colors.faint)
-            text = metrics.elidedText(row.name, Qt.TextElideMode.ElideRight, self.width())
-            painter.drawText(place.left(), top + TICK + 2 + metrics.ascent(), text)
 
     def _draw_marks(self, painter: QPainter, place: QRect) -> None:
         """Draw zone axes as rings, with their names where there is room."""

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import SpaceGroupError
+from .model_state import kind_of_model
 from .state import Choice, Reasons, TickRow
 from .workers import models_folder, ready_executor
 
@@ -290,7 +291,8 @@ def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:
 
 
 def _model_choice(name: str, title: str = "") -> Choice:
-    from ..models import show_model
+    from ..models import find_model, show_model
+    from ..models.zoo import BUNDLED
 
     try:
         card = show_model(name)
@@ -299,7 +301,9 @@ def _model_choice(name: str, title: str = "") -> Choice:
     shown = " ".join(str(number) for number in card.classes[:8])
     if len(card.classes) > 8:
         shown = f"{len(card.classes)} groups: {shown} …"
-    return Choice(name, title or name, f"{card.technique.upper()}: {shown}")
+    detail = f"{card.technique.upper()}: {shown}"
+    is_own = find_model(name).parent != BUNDLED
+    return Choice(name, title or name, detail, kind=kind_of_model(card), is_own=is_own)
 
 
 _factory: Callable[[], ModelProvider] = ZooProvider

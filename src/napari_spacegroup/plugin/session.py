@@ -22,6 +22,7 @@ from .combine_state import CombineState
 from .inspect_pattern import QUESTION, PatternController
 from .live import LiveController
 from .live_state import LiveState
+from .model_follower import ModelFollower
 from .provider import make_provider
 from .running import JobEvent
 from .simulate_controller import SimulateController
@@ -66,14 +67,15 @@ class Session:
             self.provider,
             self._aide,
         )
+        self.live_state = LiveState()
+        self.models = ModelFollower(viewer, self.map_state, self.live_state, self.pattern)
         self.train = TrainController(TrainState(), worker, models_folder(), self._on_trained)
         self.simulate = SimulateController(SimulateState(), self.pattern_state, worker)
         self.combine = CombineController(
-            viewer, CombineState(), self.pattern, self.map_state, self.provider
+            viewer, CombineState(), self.pattern, self.models, self.provider
         )
         self.calibrate = CalibrateController(viewer, CalibrateState(), self.pattern)
         self.calibrate.used.connect(self.combine.read_again)
-        self.live_state = LiveState()
         self.live = LiveController(
             self.live_state, self.map_state, self.classify.presenter, self.provider, self._bridge
         )
@@ -167,13 +169,9 @@ class Session:
         self._aide.ask("models", self.provider.models)
 
     def _on_models(self, models: Any) -> None:
-        state = self.map_state
-        state.models = tuple(models)
-        usable = [choice.key for choice in state.models if not choice.problem]
-        if state.model not in usable:
-            state.model = usable[0] if usable else ""
-        if state.message == "Looking for models":
-            state.say("")
+        self.models.take_models(models)
+        if self.map_state.message == "Looking for models":
+            self.map_state.say("")
 
 
 _sessions: weakref.WeakKeyDictionary[Any, Session] = weakref.WeakKeyDictionary()

@@ -16,10 +16,13 @@ from psygnal import SignalGroupDescriptor
 
 from ..jobs import JobState
 from .job_state import DockState
+from .model_state import why_not
 
 if TYPE_CHECKING:
+    from ..imaging import ProfileAxis
     from ..infer import LegendRow
     from ..patterns.geometry import Geometry
+    from .model_state import PatternKind
 
 EMPTY_HINT = (
     "Open a scan: File ▸ Open File(s), or try File ▸ Open Sample. "
@@ -41,12 +44,18 @@ class Choice:
         One line that the hint below the box shows.
     problem
         Why it can't be chosen; empty if it can.
+    kind
+        Of a scan or model: what patterns it holds or is for; None for what suits all.
+    is_own
+        Whether it is a model that the user trained.
     """
 
     key: str
     label: str
     detail: str = ""
     problem: str = ""
+    kind: PatternKind | None = None
+    is_own: bool = False
 
 
 @dataclass
@@ -59,6 +68,8 @@ class MapState(DockState):
         Layers that could be classified, and the key of the chosen one.
     models, model, devices, device
         The same for models and devices.
+    model_note
+        That the model was chosen by itself, and for what; empty if it was not.
     places, place
         The same for where jobs run.
     batch_size
@@ -85,6 +96,7 @@ class MapState(DockState):
     layer: str = ""
     models: tuple[Choice, ...] = ()
     model: str = ""
+    model_note: str = ""
     devices: tuple[Choice, ...] = (Choice("auto", "Automatic", "A GPU if there is one"),)
     device: str = "auto"
     places: tuple[Choice, ...] = ()
@@ -129,6 +141,9 @@ class MapState(DockState):
             return "Choose a model."
         if model.problem:
             return model.problem
+        mismatch = why_not(model.label, model.kind, layer.kind)
+        if mismatch:
+            return mismatch
         device = self.chosen("device")
         return device.problem if device is not None else "Choose a device."
 
@@ -232,6 +247,10 @@ class PatternView:
         Whether it is, or is taken for, a spot pattern.
     is_single
         Whether the scan is this pattern alone.
+    axis
+        Of a profile: what its columns stand for; None for a picture.
+    model
+        Name of the model that was asked; empty if none was.
     """
 
     scan_name: str
@@ -249,6 +268,13 @@ class PatternView:
     ticks: tuple[TickRow, ...] = ()
     can_calibrate: bool = False
     is_single: bool = False
+    axis: ProfileAxis | None = None
+    model: str = ""
+
+    @property
+    def seen_by(self) -> str:
+        """What the picture of ``network`` is."""
+        return f"As {self.model or 'the network'} sees it"
 
 
 @dataclass

@@ -53,10 +53,39 @@ def mix(one: QColor, other: QColor, share: float) -> QColor:
     return QColor(*(round((1 - share) * a + share * b) for a, b in parts))
 
 
+def readable(color: QColor, colors: Colors, least: float = 3.0) -> QColor:
+    """Return a colour mixed with that of the text until thin lines of it can be seen.
+
+    Parameters
+    ----------
+    color
+        Of a class in the map.
+    colors
+        Of the theme.
+    least
+        Contrast with the background, as WCAG 2.1 defines it; 3 is what it asks of lines.
+    """
+    shares = (color, *(mix(color, colors.text, share) for share in (0.2, 0.4, 0.6, 0.8)))
+    return next((c for c in shares if contrast(c, colors.background) >= least), colors.text)
+
+
+def contrast(one: QColor, other: QColor) -> float:
+    """Return the contrast ratio of two colours by WCAG 2.1, from 1 to 21."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(color: QColor) -> float:
+    parts = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4
+             for c in color.getRgbF()[:3]]  # fmt: skip
+    return float(0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2])
+
+
 def style_sheet(colors: Colors) -> str:
     """Return the style of what napari's own sheet leaves plain."""
     return f"""
-    QLabel#hint {{ color: {colors.faint.name()}; }}
+    QLabel#hint {{ color: {colors.faint.name()}; padding: 0px; margin: 0px; }}
+    QLabel#note {{ color: {colors.text.name()}; padding: 0px; margin: 0px; }}
     QLabel#alert {{ color: {colors.alert.name()}; }}
     QLabel#title {{ font-weight: 600; }}
     QPushButton#main {{

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,10 +36,9 @@ def tick_rows(
     classes, network
         Space groups and the network's probabilities, shape ``(class,)``.
     """
-    from ..infer.powder_cell import index_profile
     from ..infer.powder_joint import joint_probabilities
 
-    index = index_profile(axis, np.asarray(profile, np.float64).ravel())
+    index = _index(_Profile.of(axis, np.asarray(profile, np.float64).ravel()))
     joint = joint_probabilities(index, classes, network)
     rows: list[TickRow] = []
     shown: list[CellEvidence] = []
@@ -48,6 +50,38 @@ def tick_rows(
         shown.append(found)
         rows.append(_row(axis, found, group, index.peaks.width))
     return tuple(rows), joint
+
+
+@dataclass(frozen=True)
+class _Profile:
+    """A profile that knows itself again.
+
+    Attributes
+    ----------
+    digest
+        Of all that the cells depend on.
+    axis, values
+        The profile.
+    """
+
+    digest: bytes
+    axis: ProfileAxis = field(compare=False)
+    values: NDArray[np.float64] = field(compare=False)
+
+    @classmethod
+    def of(cls, axis: ProfileAxis, values: NDArray[np.float64]) -> _Profile:
+        """Return a profile, shape ``(n,)``, along an axis."""
+        facts = repr((axis.kind, axis.wavelength, axis.radiation)).encode()
+        places = np.asarray(axis.values, np.float64).tobytes()
+        return cls(sha256(facts + places + values.tobytes()).digest(), axis, values)
+
+
+@lru_cache(maxsize=8)
+def _index(profile: _Profile) -> PowderIndex:
+    """Return the cells of a profile; the latest are kept, since finding them takes ten seconds."""
+    from ..infer.powder_cell import index_profile
+
+    return index_profile(profile.axis, profile.values)
 
 
 def _cell_of(index: PowderIndex, group: int) -> CellEvidence | None:
