@@ -26,7 +26,7 @@ from napari_spacegroup.learn import MasterSet, TrainDone, train_events
 from napari_spacegroup.models import SectorNet
 from napari_spacegroup.workflows.provenance import provenance
 
-SIZES = (125, 250, 500, 1000, 2000)
+SIZES = (3323, 1660, 830, 415, 207)
 PATTERNS = 10
 """Of each held-out structure."""
 
@@ -57,7 +57,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = nsg.load_model("ebsd-cubic")
     assert isinstance(model.network, SectorNet)
-    masters = MasterSet.load(RECIPE / "sets" / "train.npz")
+    masters = MasterSet.load([RECIPE / "sets" / "train.npz", RECIPE / "sets" / "train_more.npz"])
     held = MasterSet.load(RECIPE / "sets" / "calibration.npz")
     _, first = np.unique(held.space_groups, return_index=True)
     spec = TrainSpec.from_yaml(RECIPE / "train.yaml")
@@ -92,6 +92,7 @@ def main() -> None:
         print(f"{row['structures']:5} structures {row['accuracy']:.3f} balanced "
               f"{row['balanced']:.3f}  {time.monotonic() - start:.0f} s", flush=True)  # fmt: skip
         if options.json:
+            rows.sort(key=lambda r: r["structures"])
             report = {"kind": "simulated", "steps": options.steps, "seed": options.seed,
                       "patterns_per_structure": PATTERNS, "rows": rows,
                       "made": provenance()}  # fmt: skip

@@ -132,9 +132,12 @@ def alphabetical(formula: str) -> str:
 
 
 def trained_formulas() -> set[str]:
-    """Return the formulas of the stored training set."""
-    with np.load(ROOT / "recipes" / "ebsd-cubic" / "sets" / "train.npz") as stored:
-        return {record["name"] for record in json.loads(str(stored["records"]))}
+    """Return the formulas of the stored training sets."""
+    found: set[str] = set()
+    for name in ("train.npz", "train_more.npz"):
+        with np.load(ROOT / "recipes" / "ebsd-cubic" / "sets" / name) as stored:
+            found |= {record["name"] for record in json.loads(str(stored["records"]))}
+    return found
 
 
 def textbook(report: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Evaluate a trained ``ebsd-cubic`` and put it, with its card, into the package.
 
     python recipes/ebsd-cubic/bundle.py --run model --sets recipes/ebsd-cubic/sets
+    python recipes/ebsd-cubic/bundle.py --run model --before 0.3  # mean with the bundled weights
 
 Works on an unfinished run too: its last checkpoint is taken, and the card says how far it
 got. The held-out sets are the yardstick here; ``napari-spacegroup evaluate`` does the same
@@ -18,10 +19,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
+from safetensors.torch import save_file
+
 from napari_spacegroup.config import TrainSpec
 from napari_spacegroup.jobs import CancelToken
 from napari_spacegroup.learn import MasterSet, TrainDone, train_events
-from napari_spacegroup.models import Model
+from napari_spacegroup.models import Model, load_model
 from napari_spacegroup.workflows.evaluate_model import classify_set, score
 from napari_spacegroup.workflows.provenance import provenance
 
@@ -37,15 +41,33 @@ HOW = (
 )
 
 
-def from_run(run: Path, spec: TrainSpec) -> Model:
-    """Return the model of a run, finished or not."""
+def from_run(run: Path, spec: TrainSpec, before: float = 0.0) -> Model:
+    """Return the model of a run, finished or not.
+
+    Of its weights the mean with those of the bundled model, which count ``before``: for a run that
+    started from them.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(run / "checkpoint.safetensors", folder)
+        path = Path(shutil.copy(run / "checkpoint.safetensors", folder))
+        if before:
+            mix(path, before)
         stop = CancelToken()
         stop.cancel()
         *_, done = train_events(spec, folder, resume=True, cancel=stop)
     assert isinstance(done, TrainDone)
     return done.model
+
+
+def mix(path: Path, before: float) -> None:
+    """Replace the weights in a checkpoint by their mean with the bundled model's."""
+    with safe_open(path, "pt") as file:
+        facts = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    for key, old in load_model("ebsd-cubic").network.state_dict().items():
+        if old.is_floating_point():
+            for name in (f"network.{key}", f"average.{key}"):
+                tensors[name] = (before * old + (1 - before) * tensors[name]).contiguous()
+    save_file(tensors, path, facts)
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
@@ -75,12 +97,13 @@ def main() -> None:
     parser.add_argument("--spec", type=Path, default=Path(__file__).parent / "train.yaml")
     parser.add_argument("--sets", type=Path, default=Path(__file__).parent / "sets")
     parser.add_argument("--patterns", type=int, default=100)
+    parser.add_argument("--before", type=float, default=0.0, help="share of the bundled weights")
     options = parser.parse_args()
     spec = TrainSpec.from_yaml(options.spec).replace(
-        masters=(options.sets / "train.npz",),
+        masters=(options.sets / "train.npz", options.sets / "train_more.npz"),
         validation=(options.sets / "calibration.npz",),
     )
-    model = from_run(options.run, spec)
+    model = from_run(options.run, spec, options.before)
     observer = json.loads((RESULTS / "observer.json").read_text(encoding="utf-8"))
     equivalent = tuple(tuple(groups) for groups in observer["equivalence_sets"])
     equivalence = json.loads((RESULTS / "equivalence.json").read_text(encoding="utf-8"))
@@ -103,7 +126,7 @@ def main() -> None:
                "aliased fine lines (docs/convergence.md)"},
         }
     )  # fmt: skip
-    trained = MasterSet.load(options.sets / "train.npz")
+    trained = MasterSet.load(list(spec.masters))
     model.card.training["structures"] = len(trained)
     metrics = {}
     for side, title in (("test", "held-out structures"), ("k18", "materials of the EBSD paper")):
