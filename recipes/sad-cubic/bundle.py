@@ -2,6 +2,8 @@
 
     python recipes/sad-cubic/bundle.py --run model --sets recipes/sad-cubic/sets \
         --atoms test-atoms.npz calibration-atoms.npz
+    python recipes/sad-cubic/bundle.py --name sad-symmetry --run model \
+        --sets recipes/sad-symmetry/sets --patterns 6
 
 The held-out sets are the yardstick: prototypes that training has not seen, and synthetic
 crystals. ``calibration`` fits how dependent the patterns of one crystal are, ``test`` is
@@ -14,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_spacegroup.config import SpotRangeSpec, sad_condition
+from napari_spacegroup.crystal.frequencies import space_group_shares
 from napari_spacegroup.crystal.levels import aggregate, level_index, level_name, members
 from napari_spacegroup.infer import combine_probabilities, fit_independence
 from napari_spacegroup.models import read_model
@@ -34,13 +37,18 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results"
 SEED = 11
 JOINED = (1, 2, 3, 5, 8)
-CUBIC = range(195, 231)
+LEVELS = ("crystal_system", "laue_class", "bravais_lattice", "extinction_group", "space_group")
+SUMMARIES = {
+    "sad-cubic": "36 cubic groups from one spot pattern in any orientation, 80 to 300 kV.",
+    "sad-symmetry": "All 230 groups from one spot pattern in any orientation, 80 to 300 kV.",
+}
 
 
-def equivalence_sets() -> tuple[tuple[int, ...], ...]:
-    """Return the cubic groups of one extinction group each: kinematic spots show no more."""
-    names = dict.fromkeys(level_name(g, "extinction_group") for g in CUBIC)
-    return tuple(m for m in (members("extinction_group", n) for n in names) if len(m) > 1)
+def equivalence_sets(classes: Sequence[int]) -> tuple[tuple[int, ...], ...]:
+    """Return the groups of one extinction group each: kinematic spots show no more."""
+    names = dict.fromkeys(level_name(g, "extinction_group") for g in classes)
+    found = (tuple(g for g in members("extinction_group", n) if g in classes) for n in names)
+    return tuple(m for m in found if len(m) > 1)
 
 
 def answers_of(
@@ -68,11 +76,13 @@ def joined(answers: Answers, classes: tuple[int, ...], count: int, power: float)
     blocks, truth = by_crystal(answers, count)
     reached, matrix = aggregate(classes, "extinction_group")
     wanted = np.array([level_index(int(g), "extinction_group") for g in truth])
+    systems, to_systems = aggregate(classes, "crystal_system")
+    system = np.array([level_index(int(g), "crystal_system") for g in truth])
     rows: dict[str, Any] = {}
     for method in ("bayes", "mean"):
         for number in (n for n in JOINED if n <= count):
-            right, right_set, sure = [], [], []
-            for block, group, extinction in zip(blocks, truth, wanted, strict=True):
+            right, right_set, right_system, sure = [], [], [], []
+            for block, group, extinction, own in zip(blocks, truth, wanted, system, strict=True):
                 for start in range(0, count - number + 1, number):
                     joint = combine_probabilities(
                         block[start : start + number], classes, method=method, independence=power
@@ -80,10 +90,12 @@ def joined(answers: Answers, classes: tuple[int, ...], count: int, power: float)
                     sums = joint @ matrix
                     right.append(classes[int(joint.argmax())] == group)
                     right_set.append(reached[int(sums.argmax())] == extinction)
+                    right_system.append(systems[int((joint @ to_systems).argmax())] == own)
                     sure.append(float(sums.max()))
             rows[f"{method}, {number}"] = {
                 "space_group": float(np.mean(right)),
                 "extinction_group": float(np.mean(right_set)),
+                "crystal_system": float(np.mean(right_system)),
                 "mean_confidence": float(np.mean(sure)), "n": len(right),
             }  # fmt: skip
     return rows
@@ -98,6 +110,7 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
 def main() -> None:
     """Evaluate, write the reports, save the model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--name", choices=tuple(SUMMARIES), default="sad-cubic")
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--sets", type=Path, default=Path(__file__).parent / "sets")
     parser.add_argument("--patterns", type=int, default=8)
@@ -106,15 +119,14 @@ def main() -> None:
     parser.add_argument("--how", default="", help="what the card should say of the training")
     options = parser.parse_args()
     model = read_model(options.run)
-    sets = equivalence_sets()
+    sets = equivalence_sets(model.classes)
     words = tuple(
         f"{', '.join(map(str, s))}: the same Laue class and absences "
         f"({level_name(s[0], 'extinction_group')}); kinematic spots show no more"
         for s in sets
     )
     model.card = model.card.model_copy(update={
-        "summary": "36 cubic groups from one spot pattern in any orientation, 80 to 300 kV.",
-        "equivalence_sets": sets, "cannot_separate": words,
+        "summary": SUMMARIES[options.name], "equivalence_sets": sets, "cannot_separate": words,
     })  # fmt: skip
     calibration = ReflectionSet.load(options.sets / "calibration.npz")
     standard = sad_condition("standard")
@@ -140,6 +152,10 @@ def main() -> None:
             "joined": joined(answers, model.classes, options.patterns, power),
             "extinction_group of library structures": _level(answers, model.classes, real),
             "extinction_group of synthetic crystals": _level(answers, model.classes, ~real),
+            "library structures": _levels(answers, model.classes, real),
+            "library structures, groups as often as met": _levels(
+                answers, model.classes, real, is_weighed=True
+            ),
             "share of the truth in the smallest sets of 95 %": _coverage(answers, model.classes),
         }
         accuracy = report["accuracy"]
@@ -159,14 +175,14 @@ def main() -> None:
         training["how"] = options.how
     model.card = model.card.model_copy(update={"training": training, "metrics": metrics})
     if options.report is None:
-        model.save(ROOT / "src" / "napari_spacegroup" / "models" / "bundled" / "sad-cubic")
+        model.save(ROOT / "src" / "napari_spacegroup" / "models" / "bundled" / options.name)
     stored = {"kind": "simulated", "seed": SEED, "patterns_per_structure": options.patterns,
               "structures": len(test), "sha256": model.card.sha256, "independence": power,
               "training": {k: v for k, v in training.items() if k != "held_out"},
               "thick": {"thickness": standard.thickness, "absorption": standard.absorption,
                         "beams": standard.thick_beams},
               "metrics": metrics, "made": provenance()}  # fmt: skip
-    (options.report or RESULTS / "sad-cubic.json").write_text(
+    (options.report or RESULTS / f"{options.name}.json").write_text(
         json.dumps(stored, indent=1, default=float) + "\n", encoding="utf-8"
     )
 
@@ -176,6 +192,27 @@ def _level(answers: Answers, classes: tuple[int, ...], chosen: np.ndarray) -> fl
     best = np.array(reached)[(answers.probabilities[chosen] @ matrix).argmax(axis=1)]
     wanted = [level_index(int(g), "extinction_group") for g in answers.truth[chosen]]
     return float(np.mean(best == wanted)) if chosen.any() else None
+
+
+def _levels(
+    answers: Answers, classes: tuple[int, ...], chosen: np.ndarray, *, is_weighed: bool = False
+) -> dict[str, float]:
+    """Return the share of right answers at each level.
+
+    Weighed, groups count as often as they are met in databases.
+    """
+    truth, probabilities = answers.truth[chosen], answers.probabilities[chosen]
+    weight = np.ones(len(truth))
+    if is_weighed:
+        shares = space_group_shares()
+        weight = np.array([shares[g - 1] / (truth == g).sum() for g in truth])
+    found = {}
+    for level in LEVELS:
+        reached, matrix = aggregate(classes, level)
+        best = np.array(reached)[(probabilities @ matrix).argmax(axis=1)]
+        right = best == np.array([level_index(int(g), level) for g in truth])
+        found[level] = float((weight * right).sum() / weight.sum())
+    return found
 
 
 def _coverage(answers: Answers, classes: tuple[int, ...]) -> dict[str, float]:

@@ -23,7 +23,13 @@ import numpy as np
 import torch
 
 from napari_spacegroup.config import SpotRangeSpec, SpotTrainSpec
-from napari_spacegroup.learn.spots import CHUNK, Crystals, load_sets, simulate_features
+from napari_spacegroup.learn.spots import (
+    CHUNK,
+    READERS,
+    Crystals,
+    load_sets,
+    simulate_features,
+)
 from napari_spacegroup.simulate.atoms import load_atoms
 
 PART = 2048
@@ -38,6 +44,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=float("inf"))
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--thick-share", type=float, default=0.0)
+    parser.add_argument("--architecture", choices=tuple(READERS), default="spotnet")
+    parser.add_argument("--balanced", type=float, default=1.0)
     parser.add_argument("--atoms", type=Path, nargs="*", default=[])
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -55,8 +63,11 @@ def main() -> None:
     for part in range(options.patterns // PART):
         features, labels = [], []
         for _ in range(PART // CHUNK):
-            chosen = crystals.random(CHUNK, generator)
-            features.append(simulate_features(crystals, chosen, asked, generator))
+            chosen = crystals.random(CHUNK, generator, options.balanced)
+            found = simulate_features(
+                crystals, chosen, asked, generator, READERS[options.architecture]
+            )
+            features.append(found)
             labels.append(crystals.labels[chosen])
         path = options.out / f"part-{options.seed}-{part:04d}.npz"
         waiting = path.with_name(f".{path.name}")

@@ -21,12 +21,15 @@ import hashlib
 import json
 import multiprocessing
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 Record = dict[str, Any]
+Job = tuple[Record | int, str]
+"""A structure, or a thousand times the group plus the number of a synthetic crystal; the side."""
 GROUPS = tuple(range(195, 231))
 MOST, LEAST = 110, 45
 G_MAX = 1.25
@@ -52,8 +55,10 @@ def side_of(key: str) -> str:
     return {0: "calibration", 1: "test"}.get(share_of("sad" + key, 20), "train")
 
 
-def chosen(folder: Path) -> list[tuple[Record, str]]:
-    """Return structures and their side, by prototype."""
+def chosen(
+    folder: Path, wanted: Sequence[int] = GROUPS, most: int = MOST
+) -> list[tuple[Record, str]]:
+    """Return structures and their side, by prototype, at most so many of a group."""
     groups: dict[int, dict[str, list[Record]]] = collections.defaultdict(
         lambda: collections.defaultdict(list)
     )
@@ -61,28 +66,28 @@ def chosen(folder: Path) -> list[tuple[Record, str]]:
         with gzip.open(folder / f"{name}.jsonl.gz", "rt") as file:
             for record in map(json.loads, file):
                 if (
-                    record["sg"] not in GROUPS
+                    record["sg"] not in wanted
                     or record.get("sg_loose", record["sg"]) != record["sg"]
                 ):
                     continue
-                if record["lattice"][0] <= LARGEST:
+                if max(record["lattice"][:3]) <= LARGEST:
                     groups[record["sg"]][prototype_key(record)].append(record)
     rng = random.Random(SEED)
     found = []
-    for group in GROUPS:
+    for group in wanted:
         prototypes = groups[group]
         weight = {key: len(records) ** 0.5 for key, records in prototypes.items()}
         total = sum(weight.values())
         for key in sorted(prototypes):
             records = sorted(prototypes[key], key=lambda r: r["id"])
-            count = min(len(records), max(1, round(MOST * weight[key] / total)))
+            count = min(len(records), max(1, round(most * weight[key] / total)))
             # Mirror images share their partner's key but for the group: one side for both.
             side = side_of(key.split("|", 1)[1] + str(min(group, {213: 212}.get(group, group))))
             found += [(record, side) for record in rng.sample(records, count)]
     return found
 
 
-def reflections_of(job: tuple[Record | int, str]) -> Any:
+def reflections_of(job: Job) -> Any:
     """Return reflections, reciprocal axes, rotations and side of one structure."""
     from napari_spacegroup.crystal import Phase, SyntheticLimits
     from napari_spacegroup.crystal.synthetic import synthetic_phase
@@ -96,7 +101,7 @@ def reflections_of(job: tuple[Record | int, str]) -> Any:
             rng = np.random.default_rng((SEED, group, index))
             limits = SyntheticLimits(atoms=72)
             phase = synthetic_phase(group, rng, limits=limits, name=f"synthetic {group}-{index}")
-            if phase.lattice[0] > LARGEST:
+            if max(phase.lattice[:3]) > LARGEST:
                 return None
             record = CrystalRecord(phase.name, group, f"synthetic {group}-{index}", phase.name,
                                    "synthetic")  # fmt: skip
@@ -118,8 +123,6 @@ def reflections_of(job: tuple[Record | int, str]) -> Any:
 
 def main() -> None:
     """Compute and write one set for each side of the split."""
-    from napari_spacegroup.simulate.reflections import ReflectionSet
-
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--structures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
@@ -128,13 +131,24 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     structures = chosen(options.structures)
     count = collections.Counter(record["sg"] for record, _ in structures)
-    jobs: list[tuple[Record | int, str]] = list(structures)
+    jobs: list[Job] = list(structures)
     for group in GROUPS:
-        for index in range(max(LEAST - count[group], 12)):
-            side = {0: "calibration", 1: "test"}.get(index % 10, "train")
-            jobs.append((1000 * group + index, side))
+        jobs += synthetic_jobs(group, max(LEAST - count[group], 12))
+    compute(jobs, options.out, options.workers)
+
+
+def synthetic_jobs(group: int, count: int) -> list[Job]:
+    """Return synthetic crystals of a group, one in ten on either side that is held out."""
+    sides = {0: "calibration", 1: "test"}
+    return [(1000 * group + index, sides.get(index % 10, "train")) for index in range(count)]
+
+
+def compute(jobs: Sequence[Job], out: Path, workers: int) -> None:
+    """Compute all crystals and write one set for each side of the split."""
+    from napari_spacegroup.simulate.reflections import ReflectionSet
+
     sides: dict[str, list[Any]] = collections.defaultdict(list)
-    with multiprocessing.get_context("spawn").Pool(options.workers) as pool:
+    with multiprocessing.get_context("spawn").Pool(workers) as pool:
         for done, found in enumerate(pool.imap(reflections_of, jobs, chunksize=16)):
             if found is not None:
                 sides[found[3]].append(found[:3])
@@ -142,7 +156,7 @@ def main() -> None:
                 print(f"{done} of {len(jobs)}", flush=True)
     for side, crystals in sides.items():
         made = ReflectionSet.from_reflections(crystals)
-        made.save(options.out / f"{side}.npz")
+        made.save(out / f"{side}.npz")
         groups = collections.Counter(made.space_groups.tolist())
         print(side, len(made), dict(sorted(groups.items())))
 

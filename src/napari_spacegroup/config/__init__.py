@@ -35,7 +35,7 @@ from .train import (
     TrainSpec,
     read_train_spec,
 )
-from .train_spots import SpotNetworkSpec, SpotTrainSpec
+from .train_spots import LatticeNetworkSpec, SpotNetworkSpec, SpotTrainSpec
 from .unlabelled import UnlabelledSpec
 
 __all__ = [
@@ -61,6 +61,7 @@ __all__ = [
     "IndexingSpec",
     "KinematicIntensities",
     "KinematicSpec",
+    "LatticeNetworkSpec",
     "MasterOutput",
     "MasterSpec",
     "MicroscopeSpec",

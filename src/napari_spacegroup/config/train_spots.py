@@ -22,6 +22,18 @@ class SpotNetworkSpec(Spec):
     dropout: float = quantity(0.2, "1", "Share of units dropped in training.", ge=0, le=0.9)
 
 
+class LatticeNetworkSpec(Spec):
+    """The network that reads spots by their place in the plane lattice."""
+
+    architecture: Literal["latticenet"] = Field(
+        "latticenet", description="Finds the plane lattice, reads the spots as a set."
+    )
+    width: int = quantity(64, "1", "Of a token.", ge=16, le=1024)
+    depth: int = quantity(3, "1", "Blocks of attention.", ge=1, le=24)
+    heads: int = quantity(4, "1", "Of each block.", ge=1, le=32)
+    dropout: float = quantity(0.1, "1", "Share of units dropped in training.", ge=0, le=0.9)
+
+
 class SpotTrainSpec(BaseTrainSpec):
     """What ``train`` is asked for spot patterns (SAD, 4D-STEM)."""
 
@@ -39,7 +51,10 @@ class SpotTrainSpec(BaseTrainSpec):
     drawn: tuple[Path, ...] = Field(
         (), description="Folders of patterns drawn ahead (recipes/sad-cubic/pool.py)."
     )
-    network: SpotNetworkSpec = Field(default_factory=SpotNetworkSpec, description="The network.")
+    network: SpotNetworkSpec | LatticeNetworkSpec = Field(
+        default_factory=SpotNetworkSpec, description="The network; any crystal needs a latticenet.",
+        union_mode="left_to_right",
+    )  # fmt: skip
     microscope: SpotRangeSpec = Field(
         default_factory=lambda: SpotRangeSpec(zone_share=0.4, blooming=0.1, bad_pixels=0.0005,
                                               screen_share=0.1, ellipticity=0.02),
@@ -52,6 +67,10 @@ class SpotTrainSpec(BaseTrainSpec):
     fresh_share: float = quantity(
         0.1, "1", "Patterns drawn anew for each that the network sees, once the pool is full.",
         gt=0, le=1,
+    )  # fmt: skip
+    balanced: float = quantity(
+        1.0, "1", "Share of the patterns for which all space groups are drawn equally often; for "
+        "the others all crystals are.", ge=0, le=1,
     )  # fmt: skip
 
 

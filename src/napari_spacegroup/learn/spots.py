@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from ..config import SpotRangeSpec, SpotTrainSpec, sad_condition
 from ..errors import ModelError
 from ..imaging import SpotContract, prepare_spots
-from ..models import SpotNet, build
-from ..models.spotnet import feature_count, fold
+from ..models import LatticeNet, SpotNet, build
 from ..simulate.atoms import CrystalAtoms, load_atoms
 from ..simulate.reflections import ReflectionSet
 from ..simulate.spot_patterns import draw_patterns
@@ -33,6 +32,13 @@ MISSED = 0.1
 """Share of the features of patterns without labels that are forgotten."""
 
 
+FORGOTTEN = 0.15
+"""Of a pattern in a batch at most this share of the spots is forgotten, read as a set."""
+
+SpotReader = SpotNet | LatticeNet
+READERS: dict[str, type[SpotReader]] = {"spotnet": SpotNet, "latticenet": LatticeNet}
+
+
 @dataclass(frozen=True)
 class SpotBatch:
     """Features of some patterns and their classes.
@@ -40,7 +46,7 @@ class SpotBatch:
     Parameters
     ----------
     features
-        Shape ``(n, feature)``, of one of the two settings each.
+        Shape ``(n, ...)``, of one of the two settings each, as the network describes patterns.
     labels
         Index of the class, shape ``(n,)``.
     """
@@ -73,8 +79,6 @@ class SpotSupply:
         If a class has no structure.
     """
 
-    architecture = "spotnet"
-
     def __init__(
         self,
         spec: SpotTrainSpec,
@@ -92,9 +96,12 @@ class SpotSupply:
         self._training = Crystals(training, self.classes, atoms)
         self._validation = Crystals(validation, self.classes, atoms)
         self.contract = SpotContract()
-        self.options = {"width": spec.network.width, "dropout": spec.network.dropout}
+        self.architecture = spec.network.architecture
+        self.options = spec.network.model_dump(exclude={"architecture"})
+        self._reader = READERS[self.architecture]
         self.generator = torch.Generator(device).manual_seed(spec.seed + 1)
-        self._features = torch.zeros(spec.pool, 2, feature_count(), device=device)
+        shape = self._reader.describe(torch.zeros(1, 1, *self.contract.shape)).shape[1:]
+        self._features = torch.zeros(spec.pool, *shape, dtype=torch.float16, device=device)
         self._labels = torch.zeros(spec.pool, dtype=torch.long, device=device)
         self._filled = self._next = 0
         self._owed = 0.0
@@ -122,7 +129,19 @@ class SpotSupply:
         device = self._labels.device
         rows = torch.randint(self._filled, (count,), generator=self.generator, device=device)
         setting = torch.randint(2, (count,), generator=self.generator, device=device)
-        return SpotBatch(self._features[rows, setting], self._labels[rows])
+        features = self._features[rows, setting].float()
+        if self.architecture == "latticenet":
+            features = self._forgetful(features)
+        return SpotBatch(features, self._labels[rows])
+
+    def _forgetful(self, features: Tensor) -> Tensor:
+        """Return spots as a set with some of them missing, as where they were not found."""
+        draws = torch.rand(features.shape[:2], generator=self.generator, device=features.device)
+        share = FORGOTTEN * torch.rand(len(features), 1, generator=self.generator,
+                                       device=features.device)  # fmt: skip
+        kept = draws > share
+        kept[:, -1] = True
+        return features * kept[..., None]
 
     def add(self, features: Tensor, labels: Tensor) -> None:
         """Put patterns into the pool, over the oldest ones once it is full."""
@@ -145,17 +164,21 @@ class SpotSupply:
             )
         known = np.isin(groups, self.classes)
         labels = np.searchsorted(self.classes, groups[known])
-        self.add(torch.from_numpy(features[known]).float(), torch.from_numpy(labels))
+        self.add(torch.from_numpy(features[known]), torch.from_numpy(labels))
 
     def _draw_fresh(self, count: int) -> None:
-        chosen = self._training.random(count, self.generator)
-        features = simulate_features(self._training, chosen, self.spec.microscope, self.generator)
+        chosen = self._training.random(count, self.generator, self.spec.balanced)
+        features = simulate_features(
+            self._training, chosen, self.spec.microscope, self.generator, self._reader
+        )
         self.add(features, self._training.labels[chosen].to(features.device))
 
     def forward(self, network: nn.Module, batch: SpotBatch) -> tuple[Tensor, Tensor]:
         """Return logits; there is no second task."""
-        if not isinstance(network, SpotNet):
-            raise ModelError(f"spot patterns train a spotnet, got {type(network).__name__}")
+        if not isinstance(network, SpotReader):
+            raise ModelError(
+                f"spot patterns train a spotnet or a latticenet, got {type(network).__name__}"
+            )
         return network.read(batch.features), torch.zeros((), device=batch.features.device)
 
     def held_out(self, network: nn.Module, per_structure: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -163,7 +186,7 @@ class SpotSupply:
 
         In the standard condition, as many of thick crystals as training has.
         """
-        assert isinstance(network, SpotNet)
+        assert isinstance(network, SpotReader)
         asked = sad_condition("standard").replace(thick_share=self.spec.microscope.thick_share)
         generator = torch.Generator(self.generator.device).manual_seed(seed)
         # Few patterns of each: what varies is the crystal.
@@ -172,20 +195,20 @@ class SpotSupply:
         logits = []
         for start in range(0, len(chosen), CHUNK):
             part = chosen[start : start + CHUNK]
-            features = simulate_features(self._validation, part, asked, generator)
+            features = simulate_features(self._validation, part, asked, generator, self._reader)
             with torch.inference_mode():
                 both = [network.read(f) for f in features.unbind(dim=1)]
                 logits.append((0.5 * (both[0] + both[1])).float().cpu())
         return torch.cat(logits), self._validation.labels[chosen]
 
     def keep(self, network: nn.Module, inputs: Tensor, center: Tensor | None) -> Tensor:
-        """Return the features of both settings, shape ``(n, 2, feature)``."""
+        """Return the features of both settings, shape ``(n, 2, ...)``."""
         del network, center
-        return torch.cat([fold(part).features for part in inputs.split(CHUNK)])
+        return torch.cat([self._reader.describe(part) for part in inputs.split(CHUNK)])
 
     def read(self, network: nn.Module, kept: Tensor) -> Tensor:
         """Return logits, the mean over both settings."""
-        assert isinstance(network, SpotNet)
+        assert isinstance(network, SpotReader)
         return 0.5 * (network.read(kept[:, 0]) + network.read(kept[:, 1]))
 
     def disturb(self, kept: Tensor) -> Tensor:
@@ -234,14 +257,27 @@ class Crystals:
     def __len__(self) -> int:
         return len(self._places)
 
-    def random(self, count: int, generator: torch.Generator) -> np.ndarray[Any, Any]:
-        """Return crystals: classes equally often, within a class all crystals."""
+    def random(
+        self, count: int, generator: torch.Generator, balanced: float = 1.0
+    ) -> np.ndarray[Any, Any]:
+        """Return crystals: classes equally often, within a class all crystals.
+
+        For other than this share of them all crystals equally often.
+        """
         classes = self.labels.unique()
         device = generator.device
+        free = np.zeros(count, bool)
+        if balanced < 1:
+            free = (torch.rand(count, generator=generator, device=device) >= balanced).cpu().numpy()
         wanted = torch.randint(len(classes), (count,), generator=generator, device=device).cpu()
         chance = torch.rand(count, generator=generator, device=device).cpu()
         rows = []
-        for label, share in zip(classes[wanted].tolist(), chance.tolist(), strict=True):
+        for label, share, is_free in zip(
+            classes[wanted].tolist(), chance.tolist(), free.tolist(), strict=True
+        ):
+            if is_free:
+                rows.append(int(share * len(self)))
+                continue
             members = (self.labels == label).nonzero()[:, 0]
             rows.append(int(members[int(share * len(members))]))
         return np.array(rows)
@@ -261,11 +297,12 @@ def simulate_features(
     chosen: np.ndarray[Any, Any],
     asked: SpotRangeSpec,
     generator: torch.Generator,
+    reader: type[SpotReader] = SpotNet,
 ) -> Tensor:
-    """Return the features of one new pattern of each crystal, shape ``(n, 2, feature)``."""
+    """Return the features of one new pattern of each crystal, shape ``(n, 2, ...)``."""
     with torch.no_grad():
         patterns = draw_patterns(
             [crystals.reflections(int(i)) for i in chosen], asked, generator,
             atoms=[crystals.atoms(int(i)) for i in chosen],
         )  # fmt: skip
-        return fold(prepare_spots(patterns)).features
+        return reader.describe(prepare_spots(patterns))

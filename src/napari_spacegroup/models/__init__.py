@@ -3,6 +3,7 @@
 from .architectures import architecture_names, build
 from .bandnet import BandNet
 from .card import ModelCard
+from .latticenet import LatticeNet
 from .model import Model, read_model
 from .papers import LollaResNet, ParkNet, ProfileGenerator
 from .pattern_center import FoundCenter, find_pattern_center, square_centers
@@ -17,6 +18,7 @@ __all__ = [
     "BandNet",
     "FoundCenter",
     "IndexedSpots",
+    "LatticeNet",
     "LollaResNet",
     "Model",
     "ModelCard",

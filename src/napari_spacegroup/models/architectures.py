@@ -9,6 +9,7 @@ from torch import nn
 
 from ..errors import ModelError
 from .bandnet import BandNet
+from .latticenet import LatticeNet
 from .papers import LollaResNet, ParkNet
 from .profilenet import ProfileNet
 from .resnet import LAYERS, ResNet
@@ -18,6 +19,7 @@ from .xception import Xception
 
 _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "bandnet": BandNet,
+    "latticenet": LatticeNet,
     "lolla_resnet18": LollaResNet,
     "park_cnn": ParkNet,
     "profilenet": ProfileNet,

@@ -241,6 +241,11 @@ class SpotNet(nn.Module):
             nn.Linear(width, classes),
         )  # fmt: skip
 
+    @staticmethod
+    def describe(inputs: Tensor) -> Tensor:
+        """Return what is read of patterns, both settings: shape ``(n, 2, feature_count())``."""
+        return fold(inputs).features
+
     def read(self, features: Tensor) -> Tensor:
         """Return logits from the features of one setting, shape ``(n, class)``."""
         logits: Tensor = self.layers(self.norm(with_partners(features)))
@@ -249,6 +254,6 @@ class SpotNet(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return logits ``(n, class)`` of spots, the mean over both settings."""
         with torch.no_grad():
-            features = fold(inputs).features
+            features = self.describe(inputs)
         first, second = features.unbind(dim=1)
         return 0.5 * (self.read(first) + self.read(second))
