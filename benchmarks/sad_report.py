@@ -349,7 +349,7 @@ def main() -> None:
               "labels off and join several patterns.",
               "- A small cell along a low zone axis shows a lattice that several groups share; one "
               "such pattern can't decide, and the model says so.",
-              "- `sad-symmetry`, all 230 groups, is not bundled: its network (`latticenet`) and its "
+              "- `sad-symmetry`, all 230 groups, is not bundled: its network (`latticenet`) and "
               "recipe (`recipes/sad-symmetry`) are there, its training has not come far enough. "
               "`sad-cubic` knows the cubic lattice alone.",
               "- Published figures for one pattern in any orientation, 70.2 % space group and 89.2 "

@@ -87,6 +87,45 @@ def test_training_learns_and_the_model_reads_pictures(sets, tmp_path):
     assert (probabilities.argmax(axis=1) == truth).mean() > 0.6
 
 
+def test_a_network_for_any_crystal_learns_hexagonal_from_cubic(sets, tmp_path):
+    """Mg (194) and Fe (229) at any orientation, tried on Ti and W."""
+    from napari_spacegroup.config import sad_condition
+    from napari_spacegroup.simulate.spot_patterns import draw_patterns
+
+    reflection_set("Ti", "W").save(tmp_path / "test.npz")
+    spec = spec_of(
+        sets, validation=[tmp_path / "test.npz"], classes=[194, 229], pool=256,
+        network={"architecture": "latticenet", "width": 32, "depth": 1},
+        schedule={"steps": 120, "batch_size": 64, "evaluate_every": 120, "learning_rate": 0.003},
+    )  # fmt: skip
+    *_, done = train_events(spec, tmp_path / "model")
+    assert isinstance(done, TrainDone)
+    model = read_model(tmp_path / "model")
+    assert model.card.architecture == "latticenet"
+    held = ReflectionSet.load(tmp_path / "test.npz")
+    pictures = draw_patterns(
+        [held[i % 2] for i in range(64)],
+        sad_condition("clean").replace(zone_share=1.0),
+        torch.Generator().manual_seed(3),
+    )
+    right = model.predict(pictures).argmax(axis=1) == np.arange(64) % 2
+    assert right.mean() > 0.75
+
+
+def test_crystals_are_drawn_as_often_as_asked(sets):
+    from napari_spacegroup.learn.spots import Crystals, load_sets
+
+    reflection_set("Si", "Ge", "Fe").save(sets / "uneven.npz")
+    crystals = Crystals(load_sets((sets / "uneven.npz",)), (227, 229))
+    generator = torch.Generator().manual_seed(1)
+    labels = crystals.labels[crystals.random(4000, generator, balanced=0.0)]
+    assert float(labels.float().mean()) == pytest.approx(
+        float(crystals.labels.float().mean()), abs=0.04
+    )
+    labels = crystals.labels[crystals.random(4000, generator)]
+    assert float(labels.float().mean()) == pytest.approx(0.5, abs=0.04)
+
+
 def test_drawn_patterns_fill_the_pool(sets, tmp_path):
     rng = np.random.default_rng(0)
     features = rng.normal(size=(200, 2, feature_count())).astype(np.float16)
@@ -104,6 +143,12 @@ def test_drawn_patterns_fill_the_pool(sets, tmp_path):
 def test_a_class_without_structure_is_refused(sets):
     with pytest.raises(ModelError, match="no reflections of space groups"):
         supply_of(spec_of(sets, classes=[227, 230]), torch.device("cpu"))
+
+
+def test_the_recipe_for_all_systems_is_a_valid_spec(repository: Path):
+    spec = read_train_spec(repository / "recipes" / "sad-symmetry" / "train.yaml")
+    assert isinstance(spec, SpotTrainSpec)
+    assert spec.network.architecture == "latticenet"
 
 
 def test_the_recipe_is_a_valid_spec(repository: Path):

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..config import SpotRangeSpec
@@ -74,7 +76,9 @@ def draw_patterns(
     if orientations is None:
         orientations = random_quaternions(count, generator)
         if asked.zone_share > 0:
-            along = zone_quaternions(count, asked.mistilt, generator)
+            along = zone_quaternions(
+                count, asked.mistilt, generator, [zone_axes(crystal) for crystal in crystals]
+            )
             orientations = torch.where(share(asked.zone_share)[:, None], along, orientations)
     relrod = uniform(asked.relrod)
     beam = Beam(uniform(asked.voltage), relrod, uniform(asked.precession), 2.5 * relrod, "gaussian")
@@ -162,7 +166,41 @@ def _axes() -> Tensor:
     return unit
 
 
-def zone_quaternions(count: int, mistilt: float, generator: torch.Generator) -> Tensor:
+def zone_axes(crystal: Reflections) -> Tensor | None:
+    """Return the directions of the shortest lattice vectors of a crystal that is not cubic.
+
+    Returns
+    -------
+    axes
+        Unit vectors in the Cartesian crystal frame, one of each pair of opposite ones, shape
+        ``(2 * AXES, 3)``; None for a cubic cell, whose axes :func:`zone_quaternions` knows.
+    """
+    reciprocal = np.linalg.lstsq(crystal.hkl.astype(float), crystal.g, rcond=None)[0]
+    metric = reciprocal @ reciprocal.T
+    if np.allclose(metric, metric[0, 0] * np.eye(3), atol=1e-4 * metric[0, 0]):
+        return None
+    vectors = _lattice_steps() @ np.linalg.inv(reciprocal).T
+    length = np.linalg.norm(vectors, axis=1)
+    shortest = np.argsort(length, kind="stable")[: 2 * AXES]
+    return torch.tensor(vectors[shortest] / length[shortest, None], dtype=torch.float32)
+
+
+@cache
+def _lattice_steps() -> NDArray[np.float64]:
+    """Return small indices without a common factor, one of each pair of opposite ones."""
+    found = [
+        step for step in itertools.product(range(-4, 5), repeat=3)
+        if step > (0, 0, 0) and math.gcd(*step) == 1
+    ]  # fmt: skip
+    return np.array(found, np.float64)
+
+
+def zone_quaternions(
+    count: int,
+    mistilt: float,
+    generator: torch.Generator,
+    axes: Sequence[Tensor | None] = (),
+) -> Tensor:
     """Return orientations near zone axes, turned at random about the beam, shape ``(n, 4)``.
 
     Parameters
@@ -173,6 +211,8 @@ def zone_quaternions(count: int, mistilt: float, generator: torch.Generator) -> 
         Deviation of the tilt about two axes across the beam [degrees].
     generator
         Source of random numbers.
+    axes
+        Of each crystal, as :func:`zone_axes` gives them; empty for cubic crystals alone.
     """
     device = generator.device
     number = torch.randint(AXES, (count,), generator=generator, device=device)
@@ -181,6 +221,10 @@ def zone_quaternions(count: int, mistilt: float, generator: torch.Generator) -> 
     order = torch.rand(count, 3, generator=generator, device=device).argsort(dim=1)
     sign = torch.where(torch.rand(count, 3, generator=generator, device=device) < 0.5, -1.0, 1.0)
     axis = axis.gather(1, order) * sign
+    for row, own in enumerate(axes):
+        if own is not None:
+            chosen = int(number[row]) * len(own) // AXES + int(order[row, 0] > order[row, 1])
+            axis[row] = own[chosen].to(device) * sign[row, 0]
     # The shortest rotation that takes the beam to the axis, after a turn about the beam.
     half = axis + torch.tensor([0.0, 0.0, 1.0 + 1e-6], device=device)
     half = half / half.norm(dim=1, keepdim=True)
