@@ -152,3 +152,29 @@ def test_public_names_are_there_and_match_the_stub() -> None:
     assert set(nsg.__all__) <= set(dir(nsg))
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
         _ = nsg.nonsense
+
+
+KINDS = """
+import importlib, sys
+first, room, *files = sys.argv[1:]
+module = importlib.import_module(room)
+names = sorted(set(files) & set(getattr(module, "__all__", ())))
+if first == "modules":
+    for name in names:
+        importlib.import_module(f"{room}.{name}")
+print({name: type(getattr(module, name)).__name__ for name in names})
+"""
+
+
+@pytest.mark.parametrize("room", sorted(p.parent.name for p in SOURCE.glob("*/__init__.py")))
+def test_no_module_hides_a_public_name(room):
+    """Once a module is imported it stands in its room under its name, and hides the other."""
+    files = [path.stem for path in (SOURCE / room).glob("*.py")]
+    kinds = [
+        subprocess.run(
+            [sys.executable, "-c", KINDS, first, f"{PACKAGE}.{room}", *files],
+            capture_output=True, text=True, check=True, timeout=300,
+        ).stdout
+        for first in ("names", "modules")
+    ]  # fmt: skip
+    assert kinds[0] == kinds[1]

@@ -68,7 +68,7 @@ def print_summary(result: SpaceGroupMap) -> None:
 
 def print_candidates(result: SpaceGroupMap) -> None:
     """Print the likeliest answers for a single pattern, such as a powder profile."""
-    from ..infer.candidates import candidates
+    from ..infer.candidate import candidates
 
     for level in ("crystal_system", "bravais_lattice", "space_group"):
         found = candidates(result, level=level)

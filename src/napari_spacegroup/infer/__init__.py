@@ -10,13 +10,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .candidates import Candidate, candidates
+    from .calibration_search import FoundCalibration, find_calibration
+    from .candidate import Candidate, candidates
     from .centers import CenterFinder, ScanCenter, scan_center
     from .classifier import Classifier, ClassifierCard, classify_events
     from .colors import color, hex_color
     from .combine import CombinedEvidence, combine_probabilities, fit_independence
     from .figure import draw_map
-    from .find_calibration import FoundCalibration, find_calibration
     from .legend import LegendRow
     from .map_file import load_map, save_map
     from .map_start import empty_map
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from .view import calibration_of_map
 
 _NAMES = {
-    "Candidate": "candidates",
+    "Candidate": "candidate",
     "CenterFinder": "centers",
     "Classifier": "classifier",
     "ClassifierCard": "classifier",
     "CombinedEvidence": "combine",
-    "FoundCalibration": "find_calibration",
+    "FoundCalibration": "calibration_search",
     "LegendRow": "legend",
     "PatternMeasurement": "measure",
     "PixelStatus": "pixel_status",
@@ -44,13 +44,13 @@ _NAMES = {
     "as_mathtext": "symbols",
     "as_unicode": "symbols",
     "calibration_of_map": "view",
-    "candidates": "candidates",
+    "candidates": "candidate",
     "classify_events": "classifier",
     "color": "colors",
     "combine_probabilities": "combine",
     "draw_map": "figure",
     "empty_map": "map_start",
-    "find_calibration": "find_calibration",
+    "find_calibration": "calibration_search",
     "fit_independence": "combine",
     "hex_color": "colors",
     "holder_angles": "tilt",

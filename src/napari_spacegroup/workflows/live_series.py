@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..config import FollowSpec
 from ..errors import ModelError
 from ..imaging import ProfileAxis
-from ..infer.candidates import candidates
+from ..infer.candidate import candidates
 from ..infer.classifier import Classifier
 from ..infer.map_start import with_wavelength
 from ..infer.pixel_status import PixelStatus
