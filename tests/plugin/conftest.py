@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -18,6 +19,20 @@ from napari_spacegroup.workflows.combine_patterns import PatternEvidence, join_e
 CLASSES = (221, 225, 227, 229)
 SCAN_SHAPE = (3, 5)
 PATTERN_SHAPE = (16, 20)
+
+
+@pytest.fixture(autouse=True)
+def _no_context_left():
+    """Let go of the OpenGL context that a test made current.
+
+    A closed window may be collected on a worker's thread, and Qt forgets a current context only
+    on the thread that it dies on: the process would end by reading what is freed.
+    """
+    yield
+    gui = sys.modules.get("PySide6.QtGui")
+    context = None if gui is None else gui.QOpenGLContext.currentContext()
+    if context is not None:
+        context.doneCurrent()
 
 
 class FakeModel:

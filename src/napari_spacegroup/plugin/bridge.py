@@ -14,7 +14,9 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtCore import QTimer
+
+from .clock import Clock
 
 REPAINTS_PER_SECOND = 15
 
@@ -28,8 +30,10 @@ COMPANY_SECONDS = 0.3
 CAPACITY = 64
 
 
-class Bridge(QObject):
+class Bridge:
     """Carry values from any thread to a method that runs on the main thread.
+
+    It may be dropped on any thread, too: a worker often holds it last.
 
     Parameters
     ----------
@@ -39,23 +43,16 @@ class Bridge(QObject):
         How often at most; more than the layers' repaints only where a delivery is small.
     """
 
-    _wake = Signal()
-
     def __init__(
         self, deliver: Callable[[list[Any]], None], per_second: float = REPAINTS_PER_SECOND
     ) -> None:
-        super().__init__()
         self._pace = 1 / per_second
         self._deliver = weakref.WeakMethod(deliver)
         self._changed = threading.Condition()
         self._values: list[Any] = []
         self._is_open, self._is_pressing = True, False
         self._last = self._cost = 0.0
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
-        self._timer.timeout.connect(self._flush)
-        self._wake.connect(self._schedule, Qt.ConnectionType.QueuedConnection)
+        self._clock = Clock(self._flush, self._schedule)
 
     def post(self, value: Any, *, may_wait: bool = True, is_pressing: bool = True) -> None:
         """Hand over a value from any thread; wait while the queue is full.
@@ -78,7 +75,7 @@ class Bridge(QObject):
             self._values.append(value)
             is_pressing |= len(self._values) > CAPACITY // 2  # or the worker waits for nothing
             if len(self._values) == 1 or (is_pressing and not self._is_pressing):
-                self._wake.emit()
+                self._clock.wake()
             self._is_pressing |= is_pressing
 
     def drop(self) -> None:
@@ -94,7 +91,7 @@ class Bridge(QObject):
             self._is_open = False
             self._values.clear()
             self._changed.notify_all()
-        self._timer.stop()
+        self._clock.stop()
 
     def _schedule(self) -> None:
         pace = max(self._pace, min(REST * self._cost, LONGEST_REST))
@@ -102,8 +99,9 @@ class Bridge(QObject):
         with self._changed:
             rest = rest if self._is_pressing else max(rest, COMPANY_SECONDS)
         wait = max(0, round(1000 * rest))
-        if not self._timer.isActive() or self._timer.remainingTime() > wait:
-            self._timer.start(wait)
+        remaining = self._clock.remaining
+        if remaining is None or remaining > wait:
+            self._clock.start(wait)
 
     def _flush(self) -> None:
         self._last = time.monotonic()
@@ -120,10 +118,3 @@ class Bridge(QObject):
     def _note_cost(self) -> None:
         """Remember how long the window took for the last delivery, drawing included."""
         self._cost = 0.5 * self._cost + 0.5 * (time.monotonic() - self._last)
-
-
-def call_if_alive(method: weakref.WeakMethod[Callable[[], None]]) -> None:
-    """Call a method unless its object is gone; for signals that must not know the object."""
-    found = method()
-    if found is not None:
-        found()

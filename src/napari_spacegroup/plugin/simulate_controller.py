@@ -8,23 +8,21 @@ slider never waits.
 from __future__ import annotations
 
 import logging
-import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QTimer
 
 from ..config.master import DynamicalSpec, KinematicSpec
 from ..errors import SpaceGroupError
 from ..jobs import CancelToken, Executor, JobState
 from ..jobs.events import Done, Event, Failed, Progress
 from .aide import Aide, Answer
-from .bridge import Bridge, call_if_alive
+from .bridge import Bridge
+from .clock import Clock
 from .running import JobController, JobEvent
 from .simulate_state import SimulateState
 from .state import PatternState, PatternView
@@ -79,11 +77,7 @@ class SimulateController(JobController):
         self._asked: tuple[Any, ...] = ()
         self._held: tuple[Any, ...] = ()
         self._is_open = False
-        # The bridge's child, and a plain function: it dies with the bridge, on whatever thread.
-        self._timer = QTimer(self._bridge)
-        self._timer.setSingleShot(True)
-        self._timer.setInterval(PAUSE_MS)
-        self._timer.timeout.connect(partial(call_if_alive, weakref.WeakMethod(self.simulate)))
+        self._clock = Clock(self.simulate)
         state.events.view.connect(self._redraw)
         for name in ("phase", "method", "voltage"):
             getattr(state.events, name).connect(self._on_wish)
@@ -127,7 +121,7 @@ class SimulateController(JobController):
 
     def simulate(self) -> None:
         """Make the master pattern of the present choices, or take it from the cache."""
-        self._timer.stop()
+        self._clock.stop()
         state, phase = self.state, self.state.phase
         if phase is None:
             state.say(state.why_not_simulate, is_alert=True)
@@ -221,7 +215,7 @@ class SimulateController(JobController):
     def close(self, timeout: float = 0.0) -> None:
         """End the job and the helper thread; the dock may be opened again."""
         self._is_open = False
-        self._timer.stop()
+        self._clock.stop()
         self.abandon(timeout)
         self.state.is_searching = False
         self._aide.close(timeout)
@@ -247,7 +241,7 @@ class SimulateController(JobController):
             return
         if state.method == "kinematic":
             self.abandon()
-            self._timer.start()
+            self._clock.start(PAUSE_MS)
         elif state.is_busy and self._asked != self._wish():
             self.cancel()
 
