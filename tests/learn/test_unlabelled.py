@@ -22,6 +22,7 @@ from napari_spacegroup.learn import (
     train_events,
 )
 from napari_spacegroup.learn.disturbances import disturbed_pictures, disturbed_profiles
+from napari_spacegroup.learn.propagation import Propagation
 from napari_spacegroup.learn.unlabelled import Adversary, Consistency, unlabelled_loss
 from napari_spacegroup.models import ProfileGenerator
 from napari_spacegroup.simulate.lambert import lambert_directions
@@ -70,7 +71,7 @@ def asked(**changes) -> UnlabelledSpec:
     return UnlabelledSpec.model_validate({"scans": ["in memory"], **changes})
 
 
-@pytest.mark.parametrize("method", ["consistency", "adversarial"])
+@pytest.mark.parametrize("method", ["consistency", "adversarial", "propagation"])
 def test_training_takes_profiles_along_and_resumes(lines, tmp_path, method):
     torch.set_num_threads(1)
     spec = powder_spec(unlabelled=asked(method=method, threshold=0.0).model_dump())
@@ -86,7 +87,7 @@ def test_training_takes_profiles_along_and_resumes(lines, tmp_path, method):
     again = list(train_events(spec, tmp_path / "b", held=lines, unlabelled=scans, resume=True))[-1]
     assert isinstance(again, TrainDone)
     for key, value in events[-1].model.network.state_dict().items():
-        if method == "consistency":  # the optimiser of the drawing network starts anew
+        if method != "adversarial":  # the optimiser of the drawing network starts anew
             torch.testing.assert_close(again.model.network.state_dict()[key], value)
 
 
@@ -243,10 +244,11 @@ def test_what_cannot_be_used_is_refused(lines):
         unlabelled_loss(asked(), supply, network, [one])
 
 
-def test_pictures_cannot_be_drawn(tmp_path):
-    spec = ebsd_spec("bandnet", method="adversarial")
+@pytest.mark.parametrize(("method", "verb"), [("adversarial", "draw"), ("propagation", "compare")])
+def test_pictures_cannot_be_drawn_or_compared(tmp_path, method, verb):
+    spec = ebsd_spec("bandnet", method=method)
     scan = UnlabelledScan(np.random.default_rng(0).random((4, 60, 60)))
-    with pytest.raises(ModelError, match="can't draw pictures"):
+    with pytest.raises(ModelError, match=f"can't {verb} pictures; choose the method consistency"):
         list(train_events(spec, tmp_path, masters=toys(), unlabelled=[scan]))
 
 
@@ -271,3 +273,5 @@ def test_spots_are_read_in_both_settings():
     torch.testing.assert_close(supply.read(network, kept), network(inputs))
     changed = supply.disturb(torch.ones_like(kept))
     assert 0.05 < float((changed == 0).float().mean()) < 0.15
+    with pytest.raises(ModelError, match="can't compare pictures"):
+        Propagation(asked(method="propagation"), supply, kept)

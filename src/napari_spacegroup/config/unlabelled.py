@@ -16,11 +16,12 @@ class UnlabelledSpec(Spec):
     scans: tuple[Path, ...] = Field(
         min_length=1, description="Scans, measured or simulated, in any format that is read."
     )
-    method: Literal["consistency", "adversarial"] = Field(
+    method: Literal["consistency", "adversarial", "propagation"] = Field(
         "consistency",
         description="consistency: what the averaged network is sure of must stay its answer when "
         "a pattern is disturbed. adversarial: a second network draws profiles, and the first tells "
-        "them from real ones; for powder profiles.",
+        "them from real ones; for powder profiles. propagation: labels spread over similar "
+        "profiles, and the network learns those that are certain; for powder profiles.",
     )
     weight: float = quantity(1.0, "1", "Of what is learnt without labels.", gt=0, le=100)
     share: float = quantity(

@@ -150,6 +150,25 @@ class PowderSupply:
         """Return profiles of another cell size, texture, noise and range."""
         return disturbed_profiles(kept, self.contract, self.generator)
 
+    def labelled(self, most: int) -> ProfileBatch:
+        """Return one profile of each crystal, or of ``most`` of them; the same at every call.
+
+        They are drawn under the condition clean, which others are compared with best: of 5,000
+        neutron profiles drawn under the condition standard, 15 % of them labelled, labels that
+        spread found 36 % of the rest; from labelled ones drawn as for training, 31 %. Their random
+        numbers are their own, so that those of training stay as they are.
+        """
+        device = self.generator.device
+        generator = torch.Generator(device).manual_seed(self.spec.seed + 2)
+        chosen = torch.randperm(len(self._labels), generator=generator, device=device)[:most]
+        scope = ProfileRange.of("clean", self.spec.radiation)
+        inputs = torch.empty(len(chosen), 1, 1, self.contract.points, device=device)
+        for rows in torch.arange(len(chosen), device=device).split(128):
+            inputs[rows] = draw_profiles(
+                self._training, chosen[rows], scope, self.contract, generator
+            )
+        return ProfileBatch(inputs, self._labels[chosen])
+
     def facts(self) -> dict[str, Any]:
         """Return how many crystals were trained on."""
         return {

@@ -1,6 +1,7 @@
 """Learning from patterns without labels, beside those with labels.
 
-Needs torch and numpy alone: whoever reads the scans hands them over as arrays.
+Needs torch and numpy alone: whoever reads the scans hands them over as arrays. One more way of
+learning stands in :mod:`.propagation`.
 
 References
 ----------
@@ -25,6 +26,7 @@ from ..config import UnlabelledSpec
 from ..errors import ModelError
 from ..imaging import ProfileAxis, ProfileContract, prepare_inputs
 from ..models import ProfileGenerator, square_centers
+from .propagation import Propagation
 
 if TYPE_CHECKING:
     from .supply import Supply
@@ -181,6 +183,8 @@ def unlabelled_loss(
         )
     if spec.method == "consistency":
         return Consistency(spec, supply, kept)
+    if spec.method == "propagation":
+        return Propagation(spec, supply, kept)
     if not isinstance(supply.contract, ProfileContract):
         raise ModelError(
             "the adversarial method draws powder profiles and can't draw pictures; choose the "
