@@ -1,4 +1,4 @@
-"""Few labels: supervised, adversarial and consistency training on neutron profiles.
+"""Few labels: supervised training on neutron profiles, and three ways with unlabelled ones.
 
     python benchmarks/few_labels.py --structures ../shared/data/structures
 
@@ -10,7 +10,8 @@ that are stored already are not done again.
 
 Beside the networks stands what needs no training: the label of the most similar profile that has
 one (``nearest``), and labels that spread over the graph of similar profiles, those without labels
-among them (``propagation``; Zhou et al. 2003, Learning with local and global consistency).
+among them (``propagation``; Zhou et al. 2003, Learning with local and global consistency). A
+network that is taught such labels is ``propagated``.
 """
 
 from __future__ import annotations
@@ -31,7 +32,15 @@ from napari_spacegroup.crystal import Phase
 from napari_spacegroup.crystal.levels import aggregate
 from napari_spacegroup.errors import PhaseError
 from napari_spacegroup.imaging import ProfileAxis, ProfileContract
+from napari_spacegroup.imaging.profiles import scaled
 from napari_spacegroup.learn import TrainDone, UnlabelledScan, train_events
+from napari_spacegroup.learn.propagation import (
+    NEIGHBOURS,
+    ROUNDS,
+    neighbour_weights,
+    similar_profiles,
+    spread_labels,
+)
 from napari_spacegroup.simulate.diffractometer import ProfileRange, draw_profiles, raw_profiles
 from napari_spacegroup.simulate.lines import lines_of_phase
 from napari_spacegroup.simulate.lineset import LineRecord, LineSet
@@ -47,12 +56,9 @@ METHODS: dict[str, dict[str, Any] | None] = {
     "supervised": None,
     "adversarial": {"method": "adversarial"},
     "consistency": {"method": "consistency", "threshold": 0.8},
+    "propagated": {"method": "propagation"},
 }
 GRAPHS = ("nearest", "propagation")
-NEIGHBOURS, SHIFTS, SPREAD, SHARPNESS = 40, 10, 0.8, 80
-"""Similar profiles that are kept of each, shifts along ln q that count as similar [points of 256],
-the share of its neighbours' labels that a profile takes, and the power of the cosine that weighs
-them; the last two were chosen with a seed that is not reported."""
 
 PAPER = {
     "0.05": {"supervised": (61, 54), "adversarial": (70, 60)},
@@ -171,40 +177,11 @@ def neighbours(lines: LineSet, kept: Path) -> tuple[np.ndarray, np.ndarray]:
     if kept.exists():
         with np.load(kept) as content:
             return content["index"], content["cosine"]
-    raw = torch.as_tensor(profiles_of(lines)).clamp_min(0).sqrt()
-    raw = raw.reshape(len(raw), -1, 2).mean(2)
-    smooth = torch.nn.functional.avg_pool1d(raw[:, None], 3, 1, 1)[:, 0]
-    units = smooth - smooth.mean(1, keepdim=True)
-    units = units / units.norm(dim=1, keepdim=True)
-    shifted = [units.roll(shift, 1) for shift in range(-SHIFTS, SHIFTS + 1)]
-    index = np.empty((len(units), NEIGHBOURS), np.int32)
-    cosine = np.empty((len(units), NEIGHBOURS), np.float32)
-    for part in torch.arange(len(units)).split(512):
-        best = units[part] @ shifted[0].T
-        for other in shifted[1:]:
-            torch.maximum(best, units[part] @ other.T, out=best)
-        best[torch.arange(len(part)), part] = -1
-        value, place = best.topk(NEIGHBOURS, dim=1)
-        index[part.numpy()], cosine[part.numpy()] = place.numpy(), value.numpy()
+    raw = torch.as_tensor(profiles_of(lines))
+    profiles = scaled(raw, torch.ones_like(raw, dtype=torch.bool), CONTRACT)
+    index, cosine = similar_profiles(profiles, CONTRACT, count=NEIGHBOURS)
     np.savez(kept, index=index, cosine=cosine)
     return index, cosine
-
-
-def spread_labels(
-    index: np.ndarray, weight: np.ndarray, labels: np.ndarray, classes: int, rounds: int
-) -> np.ndarray:
-    """Return the share of each class at each profile, ``(n, classes)``; -1 is no label."""
-    known = np.zeros((len(labels), classes), np.float32)
-    has = labels >= 0
-    known[np.flatnonzero(has), labels[has]] = 1
-    found = known.copy()
-    for _ in range(rounds):
-        taken = np.zeros_like(found)
-        for k in range(index.shape[1]):
-            taken += weight[:, k, None] * found[index[:, k]]
-        found = SPREAD * taken + (1 - SPREAD) * known
-        found[has] = known[has]
-    return found
 
 
 def graph_run(
@@ -217,13 +194,13 @@ def graph_run(
     index, cosine = graph
     # Profiles of the test pass nothing on: they come one by one.
     may_give = has_label if method == "nearest" else has_label | is_hidden
-    weight = np.where(may_give[index], np.maximum(cosine, 0) ** SHARPNESS, 0)
+    weight = neighbour_weights(cosine, may_give[index])
     if method == "nearest":
         first = weight.argmax(1)
         weight = np.eye(weight.shape[1], dtype=np.float32)[first] * (weight.max(1) > 0)[:, None]
-    weight = weight / np.maximum(weight.sum(1, keepdims=True), 1e-9)
     begun = time.monotonic()
-    found = spread_labels(index, weight, labels, len(classes), 1 if method == "nearest" else 20)
+    rounds = 1 if method == "nearest" else ROUNDS
+    found = spread_labels(index, weight, labels, len(classes), rounds)
     shares = np.bincount(labels[has_label], minlength=len(classes)) / has_label.sum()
     probabilities = found[is_test] + 1e-6 * shares
     truth = np.searchsorted(classes, lines.space_groups[is_test])

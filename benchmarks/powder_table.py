@@ -208,7 +208,9 @@ def supply() -> list[str]:
 
 ARMS = {
     "supervised": "network, labels alone", "adversarial": "network, adversarial",
-    "consistency": "network, consistency", "nearest": "most similar profile with a label",
+    "consistency": "network, consistency",
+    "propagated": "network, taught labels that spread over similar profiles",
+    "nearest": "most similar profile with a label",
     "propagation": "labels spread over similar profiles",
 }  # fmt: skip
 

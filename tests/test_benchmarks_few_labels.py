@@ -1,4 +1,4 @@
-"""The parts of benchmarks/few_labels.py that no training hides: splits, neighbours, spreading."""
+"""The parts of benchmarks/few_labels.py that no training hides: splits, neighbours, answers."""
 
 from __future__ import annotations
 
@@ -53,19 +53,6 @@ def test_similar_profiles_are_of_the_same_structure_whatever_its_cell(module, li
     assert same.mean() > 0.95
     again, _ = module.neighbours(lines, tmp_path / "graph.npz")
     np.testing.assert_array_equal(again, index)
-
-
-def test_labels_walk_along_a_chain_and_stay_where_they_are(module):
-    """Ten profiles in a row, one label at each end: each takes the nearer one's."""
-    count = 10
-    index = np.stack([np.arange(count) - 1, np.arange(count) + 1], 1).clip(0, count - 1)
-    weight = np.full((count, 2), 0.5, np.float32)
-    labels = np.full(count, -1)
-    labels[0], labels[-1] = 0, 1
-    found = module.spread_labels(index, weight, labels, 2, rounds=40)
-    assert found[0].tolist() == [1, 0]
-    assert found.argmax(1).tolist() == [0] * 5 + [1] * 5
-    assert (found[1:5, 0] > found[2:6, 0]).all()
 
 
 def test_unlabelled_profiles_lead_to_a_far_one(module, lines, tmp_path):
