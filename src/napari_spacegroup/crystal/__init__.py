@@ -10,6 +10,7 @@ from .levels import LEVELS, aggregate, level_index, level_name, level_names, mem
 from .library import LibraryEntry, find_phases, library, library_entries, library_phase
 from .orientations import fundamental_zone_orientations, random_orientations, rotation_matrices
 from .phase import DEFAULT_B_ISO, AtomSite, Phase
+from .superstructure import SuperstructureLimits, ordered_superstructures
 from .synthetic import SyntheticLimits, synthetic_phase, synthetic_phases
 from .wyckoff import WyckoffPosition, wyckoff_positions
 from .zone_classes import ZoneClasses, coinciding_groups, zone_classes
@@ -32,6 +33,7 @@ __all__ = [
     "Parent",
     "Phase",
     "PlaneLattice",
+    "SuperstructureLimits",
     "SyntheticLimits",
     "WyckoffPosition",
     "ZoneClasses",
@@ -52,6 +54,7 @@ __all__ = [
     "library_phase",
     "low_index_axes",
     "members",
+    "ordered_superstructures",
     "random_orientations",
     "read_cif",
     "rotation_matrices",

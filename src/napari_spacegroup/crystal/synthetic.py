@@ -123,7 +123,7 @@ def synthetic_phase(
         content = _content(space_group, rng, limits, 1 + number * limits.sites // TRIES)
         if content is None:
             continue
-        phase = _packed(name, space_group, _metric(space_group, rng), content, rng)
+        phase = packed(name, space_group, _metric(space_group, rng), content, rng)
         if phase is not None and is_of_its_group(phase):
             return phase
     raise PhaseError(
@@ -214,14 +214,33 @@ def _metric(space_group: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return symmetric
 
 
-def _packed(
+def packed(
     name: str,
     space_group: int,
     metric: NDArray[np.float64],
-    content: list[tuple[str, NDArray[np.float64], float]],
+    content: Sequence[tuple[str, NDArray[np.float64], float]],
     rng: np.random.Generator,
+    *,
+    loosest: float = np.inf,
 ) -> Phase | None:
-    """Return the crystal, so large that its closest atoms touch; None if it is not dense then."""
+    """Return a crystal so large that its closest atoms touch; None if it is not dense then.
+
+    Parameters
+    ----------
+    name
+        Of the phase.
+    space_group
+        Whose operators fill the cell.
+    metric
+        Metric tensor of a cell with volume 1.
+    content
+        Element, fractional coordinates and Debye-Waller factor [Å²] of one atom of each orbit.
+    rng
+        Source of how closely the atoms touch.
+    loosest
+        Distance to the nearest neighbour over the sum of the radii that an atom may have, in
+        units of that of the closest atoms.
+    """
     orbits = [_orbit(space_group, point) for _, point, _ in content]
     places = np.concatenate(orbits)
     radii = np.array([_radius(element) for element, _, _ in content])
@@ -231,7 +250,10 @@ def _packed(
     apart = (apart - np.round(apart))[:, :, None] + NEIGHBOURS
     length = np.sqrt(np.einsum("abni,ij,abnj->abn", apart, metric, apart))
     contact = length / (radii[:, None] + each[None])[:, :, None]
-    shortest = contact[length > 1e-6].min()  # but not the atom itself
+    nearest = np.where(length > 1e-6, contact, np.inf).min(axis=(1, 2))  # but not the atom itself
+    shortest = nearest.min()
+    if nearest.max() > loosest * shortest:
+        return None
     factor = max(rng.normal(CONTACT, CONTACT_SPREAD), 0.75) / shortest
     if not PACKING[0] <= (4 / 3 * np.pi * each**3).sum() / factor**3 <= PACKING[1]:
         return None
