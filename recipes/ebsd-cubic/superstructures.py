@@ -44,6 +44,9 @@ COUNTS = {221: 120, 223: 40, 225: 160, 227: 120, 229: 100, 230: 40}
 LONGEST_EDGE = 12.5
 """Of the cell [Å]: beyond it a master pattern takes minutes."""
 
+DISPLACEMENT = 0.08
+"""Of free atoms, over the distance of nearest sites: that of oxygen in spinel."""
+
 MOST_DRAWN = 40
 """Times the crystals wanted, before a group is taken to have no more."""
 
@@ -165,7 +168,9 @@ def drawn(group: int, count: int, rng: np.random.Generator) -> Iterator[Phase]:
     """Give each order once, then orders with other elements."""
     # MOST_ATOMS counts those of the conventional cell.
     centring = {225: 4, 227: 4, 229: 2, 230: 2}.get(group, 1)
-    limits = SuperstructureLimits(MOST_ATOMS.get(group, 90) // centring, edge=LONGEST_EDGE)
+    limits = SuperstructureLimits(
+        MOST_ATOMS.get(group, 90) // centring, edge=LONGEST_EDGE, displacement=DISPLACEMENT
+    )
     left = MOST_DRAWN * count
     for repeats in (False, True):
         for phase in ordered_superstructures(group, rng, limits=limits, repeats=repeats):

@@ -113,7 +113,8 @@ def ordered_superstructures(
     """Give superstructures of simple cubic structures, each order once.
 
     Their names tell the aristotype and the cell, such as ``perovskite 2x2x2``. The order alone
-    has the group; displacements leave it. Aristotypes take turns at random.
+    has the group; displacements leave it. Aristotypes take turns at random, and cells with few
+    orbits come more often than those with many, as in nature.
 
     Parameters
     ----------
@@ -142,7 +143,8 @@ def ordered_superstructures(
     while tries:
         tries -= 1
         choices = kinds[names[int(rng.integers(len(names)))]]
-        scaffold = choices[int(rng.integers(len(choices)))]
+        simple = np.array([1 / len(choice.orbits) for choice in choices])
+        scaffold = choices[int(rng.choice(len(choices), p=simple / simple.sum()))]
         colouring = _draw(scaffold, rng, limits)
         if colouring is None:
             continue
