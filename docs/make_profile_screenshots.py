@@ -40,7 +40,7 @@ def main() -> None:
                 path = Path(folder) / f"{name}.xye"
                 errors = np.sqrt(np.maximum(single, 1))
                 table = np.column_stack([ANGLES, single, errors])
-                np.savetxt(path, table, fmt="%.4g", header="wavelength 1.5418")
+                np.savetxt(path, table, fmt="%.4g")
                 tour = Tour(theme, options.out, is_whole=options.all)
                 tour.one_profile(path, "profile" if name == "rutile" else "profile-long")
             Tour(theme, options.out, is_whole=options.all).section(section)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_spacegroup.patterns import PatternScan, from_profiles
 from napari_spacegroup.plugin.describe import (
     hover_line,
     level_symbols,
@@ -69,3 +70,13 @@ def test_sizes_are_rows_by_columns(scan):
     assert scan_line(scan) == "3 × 5 patterns, 16 × 20, 0.25 µm"
     assert shape_line((3, 5, 16, 20)) == "3 × 5 patterns, 16 × 20"
     assert shape_line((7, 16, 20)) == "1 × 7 patterns, 16 × 20"
+
+
+def test_one_is_one():
+    frame = PatternScan.from_array(np.zeros((16, 20)))
+    assert scan_line(frame).startswith("1 pattern, 16 × 20")
+    angles = np.linspace(10, 90, 50)
+    profile = from_profiles(np.ones(50), two_theta=angles, wavelength=1.54)
+    assert scan_line(profile) == "1 profile, 50 points"
+    profiles = from_profiles(np.ones((3, 4, 50)), two_theta=angles, wavelength=1.54)
+    assert scan_line(profiles).startswith("3 × 4 profiles, 50 points")

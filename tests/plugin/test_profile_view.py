@@ -204,6 +204,27 @@ def test_a_dock_that_was_high_may_be_low_again(make_napari_viewer, qtbot):
 
 
 @pytest.mark.gui
+@pytest.mark.usefixtures("fake_models")
+def test_a_profile_has_the_height_of_its_dock_in_every_window(make_napari_viewer, qtbot):
+    """napari puts a stretch below a dock, and a stronger one in each further window."""
+    from qtpy.QtCore import Qt
+
+    from napari_spacegroup.plugin.pattern_dock import PatternDock
+
+    for _ in range(3):
+        viewer = make_napari_viewer(show=True)
+        dock = PatternDock(viewer)
+        frame = viewer.window.add_dock_widget(dock, name="pattern", area="right")
+        window = dock.window()
+        window.resize(1300, 900)
+        window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, frame)
+        window.resizeDocks([frame], [330], Qt.Orientation.Vertical)
+        dock.state.view = profile_view()
+        qtbot.waitUntil(lambda d=dock: d.width() > 1000, timeout=5_000)
+        qtbot.waitUntil(lambda d=dock: d.profile.geometry().bottom() > d.height() - 25)
+
+
+@pytest.mark.gui
 def test_a_long_hint_goes_below_the_head(dock):
     dock.state.message = ""
     dock.state.view = profile_view()

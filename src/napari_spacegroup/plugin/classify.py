@@ -237,7 +237,8 @@ class ClassifyController(JobController):
             self.state.job = new
         elif new is JobState.COMPLETED:
             seconds = time.monotonic() - self._started
-            facts = [f"{self.state.total} patterns in {seconds:.1f} s", *self._remarks]
+            count = "1 pattern" if self.state.total == 1 else f"{self.state.total} patterns"
+            facts = [f"{count} in {seconds:.1f} s", *self._remarks]
             self._finish(new, ". ".join(facts))
         elif new is JobState.CANCELLED:
             self._finish(new, self._so_far())

@@ -149,7 +149,12 @@ def scan_line(scan: PatternScan) -> str:
     """Return size and step of a scan in one line."""
     rows, columns = scan.scan_shape
     height, width = scan.pattern_shape
-    text = f"{rows} × {columns} patterns, {height} × {width}"
+    if scan.axis is not None:
+        size = "1 profile" if rows * columns == 1 else f"{rows} × {columns} profiles"
+        text = f"{size}, {width} points"
+    else:
+        size = "1 pattern" if rows * columns == 1 else f"{rows} × {columns} patterns"
+        text = f"{size}, {height} × {width}"
     if scan.step is not None:
         unit = {"um": "µm", "": "pixel"}.get(scan.step_unit, scan.step_unit)
         text += f", {scan.step[1]:g} {unit}"

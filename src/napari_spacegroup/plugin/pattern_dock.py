@@ -123,6 +123,8 @@ class PatternDock(Dock):
         column.addLayout(self._body, 1)
         column.addWidget(self.panel, 100)
         self.setMinimumWidth(230)
+        # Or napari puts a stretch below, which shares the height with the pictures.
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _update(self, *_: Any) -> None:
         state, view = self.state, self.state.view
