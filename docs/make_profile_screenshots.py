@@ -109,7 +109,8 @@ class Tour(Photographer):
         self.until(lambda: self.reasons.view is not None)
         self.dock.classify_button.click()
         self.until(lambda: not self.state.is_busy and self.state.legend)
-        self.pause(25.0)  # until its cells are found
+        self.pattern.why_button.click()
+        self.until(lambda: self.reasons.view is not None and self.reasons.view.ticks)
         self.keep(name)
         if self.is_whole:
             self.window.resize(*SMALL)
@@ -134,6 +135,7 @@ class Tour(Photographer):
         self.dock.classify_button.click()
         self.until(lambda: not self.state.is_busy and self.state.legend)
         self.reasons.pinned = (3, 10)
+        self.state.threshold = 0.3
         self.pause(3.0)
         self.keep("profile-map")
         if self.is_whole:
