@@ -138,8 +138,8 @@ def papers() -> list[str]:
         tested = f"{row['tested']:,}" if "tested" in row else ""
         return f"| {network} | {radiation} | {passes} | {tested} | {' | '.join(shares)} |"
 
-    for row in stored["rows"]:
-        words = f"{row['passes']:.1f}"
+    for row in sorted(stored["rows"], key=lambda r: ("neutron" in r["network"], r["network"])):
+        words = f"{row['passes']:.1f}" if row["passes"] else ""
         if row["start"]:
             words += ", after synthetic crystals"
         lines.append(line(row["network"], words, row))
