@@ -60,6 +60,7 @@ ALWAYS_TRAINED = {"Ni", "Fe", "Si", "Al"}
 # Prototypes that hold so many materials that holding them out whole would gut a class.
 COMMON = {
     "221|1a|3c", "221|1a|1b|3c", "221|1a|1b", "221|1a|3d", "221|1a", "223|2a|6c",
+    "224|4b|6d", "224|4b6d|4c",
     "225|4a|4b|8c", "225|4a|4b", "225|4a|8c", "225|4a", "225|24e|4a|8c", "227|16c|32e|8b",
     "227|16d|32e|8a", "227|8b", "227|16d|8a", "227|16c|8b", "229|2a", "229|12d2a|12e|8c",
     "230|16a|24c|24d|96h", "230|16b|48g|96h", "230|16a48f|48g",
