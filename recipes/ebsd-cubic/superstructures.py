@@ -7,7 +7,7 @@ What ``ebsd-cubic`` misses among held-out structures is of types that its traini
 of these types are ordered variants of simple structures. The crystals here are those of
 ``napari_spacegroup.crystal.ordered_superstructures``; simulation and the least share of the
 superlattice are those of ``masters.py``. Each order comes once, and again with other elements
-where a group has too few (223 and 230 have).
+where a group has too few (225, 227 and 230 have).
 
 Left out are compounds that are held out, and **every structure type of the held-out side**: types
 that the split of ``masters.py`` holds out, and those of held-out compounds that no master pattern

@@ -153,9 +153,7 @@ class PowderSupply:
     def labelled(self, most: int) -> ProfileBatch:
         """Return one profile of each crystal, or of ``most`` of them; the same at every call.
 
-        They are drawn under the condition clean, which others are compared with best: of 5,000
-        neutron profiles drawn under the condition standard, 15 % of them labelled, labels that
-        spread found 36 % of the rest; from labelled ones drawn as for training, 31 %. Their random
+        They are drawn under the condition clean, which others are compared with best. Their random
         numbers are their own, so that those of training stay as they are.
         """
         device = self.generator.device

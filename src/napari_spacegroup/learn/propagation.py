@@ -149,7 +149,7 @@ def similar_profiles(
     """Return the most similar profiles of each and how similar they are.
 
     That is the largest cosine over shifts along ln q, of square roots of intensities without their
-    mean. 28,000 profiles take about two minutes on a processor core.
+    mean. The time grows with the square of their number.
 
     Parameters
     ----------
