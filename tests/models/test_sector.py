@@ -10,6 +10,7 @@ from napari_spacegroup.models.sector import (
     cubic_operations,
     fold_patterns,
     fold_twice,
+    limit_resolution,
     sample_sector,
     screen_rays,
     sector_coordinates,
@@ -130,3 +131,36 @@ def test_folding_twice_gives_the_coarse_picture_exactly(side):
     assert fine.shape == (3, 2, 2 * side - 1, 2 * side - 1)
     torch.testing.assert_close(coarse, fold_patterns(images, rays, side), atol=2e-5, rtol=1e-4)
     torch.testing.assert_close(fine, fold_patterns(images, rays, 2 * side - 1))
+
+
+def test_resolution_is_an_angle_so_that_a_far_screen_is_blurred_by_more_pixels():
+    images = torch.zeros(2, 1, 81, 81)
+    images[:, :, 40, 40] = 1.0
+    images[:, :, 0, 0] = 1e-3  # the screen reaches beyond the line
+    images = images + 1e-9
+    centers = torch.tensor([[0.5, 0.5, 0.4], [0.5, 0.5, 0.8]])
+    pictures = limit_resolution(images, centers, 1.5)[:, 0, 20:61, 20:61]
+    share = pictures / pictures.sum((1, 2), keepdim=True)
+    step = torch.arange(41.0) - 20
+    widths = (share.sum(1) * step**2).sum(-1).sqrt()
+    expected = 81 * centers[:, 2] * torch.tan(torch.deg2rad(torch.tensor(1.5)))
+    torch.testing.assert_close(widths, expected, rtol=0.02, atol=0)
+
+
+def test_limiting_the_resolution_keeps_strength_and_the_edge_of_the_screen():
+    generator = torch.Generator().manual_seed(3)
+    inside = (radius_of(60) < 1).float()
+    images = torch.randn(4, 1, 60, 60, generator=generator) * inside
+    centers = torch.tensor([[0.5, 0.3, 0.6]]).expand(4, 3)
+    found = limit_resolution(images, centers, 1.0)
+    assert bool(((found != 0) == (images != 0)).all())
+    torch.testing.assert_close(found.square().sum((1, 2, 3)), images.square().sum((1, 2, 3)))
+    # A constant screen has no detail, and stays as it is up to its edge.
+    flat = inside.expand(1, 1, 60, 60)
+    torch.testing.assert_close(limit_resolution(flat, centers[:1], 1.0), flat, atol=1e-5, rtol=0)
+
+
+def radius_of(side: int) -> torch.Tensor:
+    """Distance from the middle over half the side."""
+    step = (torch.arange(side) + 0.5) / side * 2 - 1
+    return torch.hypot(step[:, None], step[None])

@@ -9,7 +9,7 @@ import torch
 from napari_spacegroup.errors import ModelError
 from napari_spacegroup.imaging import InputContract
 from napari_spacegroup.models import BandNet, Model, ModelCard, SectorNet
-from napari_spacegroup.models.sector import cubic_operations, unpack_folded
+from napari_spacegroup.models.sector import cubic_operations, limit_resolution, unpack_folded
 
 CENTER = (0.5, 0.3, 0.6)
 
@@ -131,3 +131,15 @@ def test_a_fine_grid_leaves_the_picture_as_it_was(templates, indexer, model, nic
     assert rough.shape == sharp.shape
     assert float(sharp.diff(dim=-1).abs().mean()) > float(rough.diff(dim=-1).abs().mean())
     assert fine(inputs, centers).shape == (3, 3)
+
+
+def test_a_network_of_limited_resolution_folds_what_is_blurred(templates):
+    torch.manual_seed(0)
+    options = {"width": 4, "templates": len(templates), "bands": 8}
+    plain, coarse = SectorNet(3, **options), SectorNet(3, **options, resolution=1.4)
+    images = torch.randn(2, 1, 60, 60)
+    centers = torch.tensor([[0.5, 0.3, 0.5], [0.45, 0.35, 0.8]])
+    rotations = torch.eye(3).expand(2, 3, 3)
+    expected = plain.fold(limit_resolution(images, centers, 1.4), centers, rotations)
+    torch.testing.assert_close(coarse.fold(images, centers, rotations), expected)
+    assert not torch.allclose(plain.fold(images, centers, rotations), expected, atol=0.1)

@@ -51,6 +51,10 @@ class NetworkSpec(Spec):
         default=False,
         description="sectornet: band profiles from a grid of twice the resolution.",
     )
+    resolution: float = quantity(
+        0.0, "degree", "sectornet: blur of patterns before they are folded, so that those of a "
+        "far screen show no finer lines than master patterns hold.", ge=0, le=5,
+    )  # fmt: skip
     input_size: int = quantity(
         60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512
     )

@@ -57,3 +57,24 @@ def _blur_matrix(size: int, sigma: float, dtype: torch.dtype, device: torch.devi
         distance = index[:, None] - index[None]
         kernel = torch.exp(-0.5 * (distance / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
         return kernel * (distance.abs() <= 4 * sigma)
+
+
+def gaussian_blur_each(images: Tensor, sigmas: Tensor) -> Tensor:
+    """Return images blurred, each by its own amount, with zeros beyond the edge.
+
+    Parameters
+    ----------
+    images
+        Shape ``(n, rows, columns)``.
+    sigmas
+        Standard deviations [pixels], shape ``(n,)``.
+    """
+    down, across = (_blur_matrices(size, sigmas.to(images)) for size in images.shape[-2:])
+    return down @ images @ across
+
+
+def _blur_matrices(size: int, sigmas: Tensor) -> Tensor:
+    index = torch.arange(size, device=sigmas.device, dtype=sigmas.dtype)
+    distance = (index[:, None] - index[None])[None] / sigmas[:, None, None]
+    height = sigmas[:, None, None] * math.sqrt(2 * math.pi)
+    return torch.exp(-0.5 * distance**2) / height * (distance.abs() <= 4)

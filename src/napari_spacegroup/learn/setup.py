@@ -92,7 +92,7 @@ def network_options(spec: TrainSpec) -> dict[str, Any]:
         network = spec.network
         return {"width": width, "side": network.input_size, "bands": network.bands,
                 "blind": network.blind, "dropout": network.dropout,
-                "is_fine": network.is_fine}  # fmt: skip
+                "is_fine": network.is_fine, "resolution": network.resolution}  # fmt: skip
     return {"width": width}
 
 

@@ -10,10 +10,13 @@ brings every cubic crystal into one and the same picture.
 from __future__ import annotations
 
 import itertools
+import math
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from ..imaging.filters import gaussian_blur_each
 
 
 def cubic_operations() -> Tensor:
@@ -138,6 +141,30 @@ def screen_rays(centers: Tensor, side: int) -> Tensor:
     up = ((pcy - step) / pcz)[:, :, None].expand(-1, -1, side)
     rays = torch.stack([across, up, torch.ones_like(up)], -1).flatten(1, 2)
     return functional.normalize(rays, dim=-1)
+
+
+def limit_resolution(images: Tensor, centers: Tensor, angle: float) -> Tensor:
+    """Return patterns without what is finer than an angle, as strong as before.
+
+    A far screen shows finer lines than the master patterns that a network was trained on hold;
+    blurred by an angle, and not by pixels, patterns of all screens show the same.
+
+    Parameters
+    ----------
+    images
+        Shape ``(n, 1, side, side)``; exact zeros lie outside the screen.
+    centers
+        Pattern centers of the square, Bruker's convention, shape ``(n, 3)``.
+    angle
+        Standard deviation of the blur, at the pattern center [degrees].
+    """
+    sigmas = images.shape[-1] * centers[:, 2] * math.tan(math.radians(angle))
+    pictures = images[:, 0]
+    inside = pictures != 0
+    weight = gaussian_blur_each(inside.to(pictures), sigmas).clamp_min(0.1)
+    blurred = gaussian_blur_each(pictures, sigmas) / weight * inside
+    before, after = (x.square().sum((1, 2), keepdim=True) for x in (pictures, blurred))
+    return (blurred * (before / after.clamp_min(1e-12)).sqrt())[:, None]
 
 
 def fold_patterns(images: Tensor, directions: Tensor, side: int) -> Tensor:

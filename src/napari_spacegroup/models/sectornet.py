@@ -22,7 +22,7 @@ from torch.nn import functional
 from .band_profile import BandProfiles
 from .indexing import CubicIndexer
 from .resnet import ConvolutionUnit
-from .sector import fold_patterns, fold_twice, screen_rays, unpack_folded
+from .sector import fold_patterns, fold_twice, limit_resolution, screen_rays, unpack_folded
 
 TRUST_MIDDLE, TRUST_WIDTH = 0.18, 0.02
 """Explained share at which an orientation is trusted by half, and how fast that changes."""
@@ -56,6 +56,9 @@ class SectorNet(nn.Module):
     blind
         Share of the training patterns whose picture is hidden from the head, so that the
         profiles learn to stand alone; half as often it is the profiles.
+    resolution
+        Standard deviation of the blur that patterns get before they are folded [degrees]; 0
+        leaves them as they are.
     """
 
     templates: Tensor
@@ -74,9 +77,10 @@ class SectorNet(nn.Module):
         bands: int = 0,
         blind: float = 0.0,
         is_fine: bool = False,
+        resolution: float = 0.0,
     ) -> None:
         super().__init__()
-        self.side, self.sector_side = side, sector_side
+        self.side, self.sector_side, self.resolution = side, sector_side, resolution
         self.register_buffer("templates", torch.zeros(templates, template_side, template_side))
         step = torch.linspace(0, 1, sector_side)
         position = torch.stack(torch.meshgrid(step, step, indexing="ij"))[None]
@@ -142,6 +146,8 @@ class SectorNet(nn.Module):
         # Half precision would move directions by more than a pixel.
         with torch.autocast(images.device.type, enabled=False):
             directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
+            if self.resolution:
+                images = limit_resolution(images, centers, self.resolution)
             if not self.is_fine:
                 return fold_patterns(images, directions, self.sector_side)
             coarse, fine = fold_twice(images, directions, self.sector_side)
