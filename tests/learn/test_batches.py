@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from napari_spacegroup.config import IndexingSpec
-from napari_spacegroup.learn.batches import as_if_indexed, detector_to_crystal
+from napari_spacegroup.imaging import InputContract
+from napari_spacegroup.learn import MasterRecord, MasterSet, batches
+from napari_spacegroup.learn.batches import TrainingBatches, as_if_indexed, detector_to_crystal
 from napari_spacegroup.models.indexing import misorientation
 from napari_spacegroup.models.sector import screen_rays
 from napari_spacegroup.simulate.detector import TRAINING_GEOMETRY
@@ -54,3 +56,43 @@ def test_some_are_wrong_altogether(truth, generator):
     angle = misorientation(matrices, detector_to_crystal(*truth))
     assert (angle > 3).float().mean().item() == pytest.approx(0.25, abs=0.07)
     torch.testing.assert_close(torch.linalg.det(matrices), torch.ones(400), atol=1e-4, rtol=0)
+
+
+def drawn_levels(monkeypatch, mixed: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return labels and levels of patterns, each structure being one even level."""
+    levels = torch.tensor([1.0, 10.0, 100.0, 1000.0])
+    records = [
+        MasterRecord(name=str(k), space_group=group, prototype="", identifier=str(k), energy=20.0,
+                     voltage=20.0, source="") for k, group in enumerate((221, 221, 225, 225))
+    ]  # fmt: skip
+    masters = MasterSet(levels[:, None, None, None].expand(4, 1, 5, 5).clone(), tuple(records))
+    monkeypatch.setattr(batches, "project", lambda sheets, *_: sheets[:, 0, :1, :1].repeat(1, 9, 9))
+    seen = []
+
+    class Untouched:
+        def apply(self, ideal, _):
+            seen.append(ideal[:, 0, 0])
+            return ideal, torch.ones_like(ideal, dtype=torch.bool)
+
+    supply = TrainingBatches(
+        masters, (221, 225), geometry=TRAINING_GEOMETRY, appearance=Untouched(),
+        contract=InputContract(shape=(9, 9)), generator=torch.Generator().manual_seed(1),
+        mixed=mixed,
+    )  # fmt: skip
+    return supply.draw(2000).labels, seen[0]
+
+
+def test_without_mixing_a_pattern_is_of_one_structure(monkeypatch):
+    labels, levels = drawn_levels(monkeypatch, 0.0)
+    assert set(levels[labels == 0].tolist()) == {1.0, 10.0}
+    assert set(levels[labels == 1].tolist()) == {100.0, 1000.0}
+
+
+def test_a_mixed_pattern_has_two_structures_of_one_class(monkeypatch):
+    labels, levels = drawn_levels(monkeypatch, 0.4)
+    first = levels[labels == 0]
+    # The most is the brighter structure with half of itself added: nothing of the other class.
+    assert 14.0 < float(first.max()) <= 15.0
+    assert 1400.0 < float(levels[labels == 1].max()) <= 1500.0
+    pure = (first == 1.0) | (first == 10.0)
+    assert float(pure.float().mean()) == pytest.approx(0.6, abs=0.05)

@@ -227,6 +227,11 @@ def test_a_network_that_indexes_keeps_folded_pictures():
     kept = supply.keep(network, torch.cat([batch.inputs, noise]), center)
     assert 0 < len(kept) <= 6
     assert kept.shape[1:] == (2, network.sector_side, network.sector_side)
+    assert network.training
+    network.resolution = 2.0
+    # As they will be classified: blurred, although the network is being trained.
+    blurred = supply.keep(network, torch.cat([batch.inputs, noise]), center)
+    assert not torch.allclose(blurred, kept, atol=0.1)
     logits = supply.read(network.eval(), supply.disturb(kept))
     assert logits.shape == (len(kept), 2)
 

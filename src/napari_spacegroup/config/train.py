@@ -187,6 +187,10 @@ class TrainSpec(BaseTrainSpec):
     without: tuple[AppearanceEffect, ...] = Field(
         (), description="Effects of the screen that are switched off, for an ablation."
     )
+    mixed: float = quantity(
+        0.0, "1", "Share of patterns that are of two structures of one space group, the second "
+        "up to half as strong: bands as strong as in neither, absences of both.", ge=0, le=1,
+    )  # fmt: skip
     split_by: Literal["structure", "prototype"] = Field(
         "prototype", description="What never stands on both sides of the split."
     )

@@ -59,6 +59,9 @@ class TrainingBatches:
         Ranges of the randomisation and the network's input.
     generator
         Source of all random numbers; its device is where batches are made.
+    mixed
+        Share of patterns to which a second structure of the same class is added, in the same
+        orientation and up to half as strong.
     """
 
     def __init__(
@@ -70,7 +73,9 @@ class TrainingBatches:
         appearance: Appearance,
         contract: InputContract,
         generator: torch.Generator,
+        mixed: float = 0.0,
     ) -> None:
+        self.mixed = mixed
         self.generator = generator
         self.device = generator.device
         self.patterns = masters.patterns.to(self.device, torch.float32)
@@ -88,20 +93,29 @@ class TrainingBatches:
             labels = torch.randint(
                 len(self.members), (count,), generator=self.generator, device=self.device
             )
-            chosen = torch.empty(count, dtype=torch.long, device=self.device)
-            for index, members in enumerate(self.members):
-                here = (labels == index).nonzero()[:, 0]
-                if len(here):
-                    draws = torch.randint(
-                        len(members), (len(here),), generator=self.generator, device=self.device
-                    )
-                    chosen[here] = members[draws]
+            chosen = self._structures(labels)
             geometry = self.geometry.draw(count, self.generator)
             rotations = random_quaternions(count, self.generator)
             ideal = project(self.patterns[chosen], geometry, rotations)
+            if self.mixed:
+                second = project(self.patterns[self._structures(labels)], geometry, rotations)
+                draw = torch.rand((2, count, 1, 1), generator=self.generator, device=self.device)
+                ideal = ideal + (draw[0] < self.mixed) * 0.5 * draw[1] * second
             images, mask = self.appearance.apply(ideal, self.generator)
             inputs = prepare(images, self.contract, mask=mask)
         return Batch(inputs, labels, geometry, rotations)
+
+    def _structures(self, labels: Tensor) -> Tensor:
+        """Return a random structure of each class, shape ``(n,)``."""
+        chosen = torch.empty_like(labels)
+        for index, members in enumerate(self.members):
+            here = (labels == index).nonzero()[:, 0]
+            if len(here):
+                draws = torch.randint(
+                    len(members), (len(here),), generator=self.generator, device=self.device
+                )
+                chosen[here] = members[draws]
+        return chosen
 
 
 @dataclass(frozen=True)

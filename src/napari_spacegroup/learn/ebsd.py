@@ -62,6 +62,7 @@ class EbsdSupply:
             appearance=appearance_of(spec),
             contract=self.contract,
             generator=self.generator,
+            mixed=spec.mixed,
         )
 
     @property
@@ -131,10 +132,13 @@ class EbsdSupply:
             return inputs
         found = find_pattern_center(network.indexer, inputs, center).center
         parts = []
+        is_training = network.training
+        network.eval()  # as they will be classified, not sharp as in training
         for part in inputs.split(64):
             centers = found.to(part).expand(len(part), 3)
             rotations, explained = network.indexer.index(part, centers)
             parts.append(network.fold(part, centers, rotations)[explained > TRUST_MIDDLE])
+        network.train(is_training)
         return torch.cat(parts)
 
     def read(self, network: nn.Module, kept: Tensor) -> Tensor:
