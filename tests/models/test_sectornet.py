@@ -144,5 +144,11 @@ def test_a_network_of_limited_resolution_folds_what_is_blurred(templates):
     torch.testing.assert_close(coarse.fold(images, centers, rotations), expected)
     as_they_are = plain.fold(images, centers, rotations)
     assert not torch.allclose(as_they_are, expected, atol=0.1)
-    # While training patterns stay sharp: a network can learn to undo a blur that it always sees.
-    torch.testing.assert_close(coarse.train().fold(images, centers, rotations), as_they_are)
+    # While training the blur differs from pattern to pattern: one that never changes a network
+    # can learn to undo.
+    same = images[:1].expand(8, 1, 60, 60)
+    folded = coarse.train().fold(same, centers[:1].expand(8, 3), rotations[:1].expand(8, 3, 3))
+    steps = folded[:, 0].diff(dim=1).abs().mean((1, 2))
+    assert float(steps.min()) < 0.8 * float(steps.max())
+    assert float(plain.fold(same[:1], centers[:1], rotations[:1])[:, 0].diff(dim=1).abs().mean()
+                 ) >= 0.99 * float(steps.max())  # fmt: skip

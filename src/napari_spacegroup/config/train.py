@@ -52,9 +52,8 @@ class NetworkSpec(Spec):
         description="sectornet: band profiles from a grid of twice the resolution.",
     )
     resolution: float = quantity(
-        0.0, "degree", "sectornet: blur of patterns that are classified, so that those of a far "
-        "screen show no finer lines than master patterns hold; training sees them without.",
-        ge=0, le=5,
+        0.0, "degree", "sectornet: blur of patterns, so that those of a far screen show no finer "
+        "lines than master patterns hold; random up to twice as much while training.", ge=0, le=5,
     )  # fmt: skip
     input_size: int = quantity(
         60, "pixel", "Patterns are resized to a square of this side.", ge=16, le=512

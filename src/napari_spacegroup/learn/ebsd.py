@@ -133,7 +133,7 @@ class EbsdSupply:
         found = find_pattern_center(network.indexer, inputs, center).center
         parts = []
         is_training = network.training
-        network.eval()  # as they will be classified, not sharp as in training
+        network.eval()  # as they will be classified, not blurred at random
         for part in inputs.split(64):
             centers = found.to(part).expand(len(part), 3)
             rotations, explained = network.indexer.index(part, centers)

@@ -143,7 +143,7 @@ def screen_rays(centers: Tensor, side: int) -> Tensor:
     return functional.normalize(rays, dim=-1)
 
 
-def limit_resolution(images: Tensor, centers: Tensor, angle: float) -> Tensor:
+def limit_resolution(images: Tensor, centers: Tensor, angle: float | Tensor) -> Tensor:
     """Return patterns without what is finer than an angle, as strong as before.
 
     A far screen shows finer lines than the master patterns that a network was trained on hold;
@@ -156,9 +156,11 @@ def limit_resolution(images: Tensor, centers: Tensor, angle: float) -> Tensor:
     centers
         Pattern centers of the square, Bruker's convention, shape ``(n, 3)``.
     angle
-        Standard deviation of the blur, at the pattern center [degrees].
+        Standard deviation of the blur, at the pattern center [degrees]; one for all, or of
+        each, shape ``(n,)``.
     """
-    sigmas = images.shape[-1] * centers[:, 2] * math.tan(math.radians(angle))
+    sigmas = images.shape[-1] * centers[:, 2] * angle * math.radians(1)
+    sigmas = sigmas.clamp_min(0.05)  # hardly a blur
     pictures = images[:, 0]
     inside = pictures != 0
     weight = gaussian_blur_each(inside.to(pictures), sigmas).clamp_min(0.1)

@@ -57,9 +57,8 @@ class SectorNet(nn.Module):
         Share of the training patterns whose picture is hidden from the head, so that the
         profiles learn to stand alone; half as often it is the profiles.
     resolution
-        Standard deviation of the blur that patterns get before they are folded [degrees], but
-        not while training: a network can learn to undo what it always sees. 0 leaves them as they
-        are.
+        Standard deviation of the blur that patterns get before they are folded [degrees]; while
+        training it is random, up to twice as large. 0 leaves them as they are.
     """
 
     templates: Tensor
@@ -147,8 +146,10 @@ class SectorNet(nn.Module):
         # Half precision would move directions by more than a pixel.
         with torch.autocast(images.device.type, enabled=False):
             directions = screen_rays(centers, images.shape[-1]) @ rotations.mT
-            if self.resolution and not self.training:
-                images = limit_resolution(images, centers, self.resolution)
+            if self.resolution:
+                # Always the same, a network would learn to undo it.
+                spread = 2 * torch.rand(len(images), device=images.device) if self.training else 1
+                images = limit_resolution(images, centers, self.resolution * spread)
             if not self.is_fine:
                 return fold_patterns(images, directions, self.sector_side)
             coarse, fine = fold_twice(images, directions, self.sector_side)
