@@ -58,14 +58,16 @@ def pairs() -> list[tuple[str, Phase, Phase]]:
         mixed = [AtomSite(one, (0, 0, 0), 0.5), AtomSite(two, (0, 0, 0), 0.5)]
         disordered = Phase.from_asymmetric_unit("disordered", 229, cubic(a), mixed)
         found.append((f"{one}{two}: 221 against 229", ordered, disordered))
-    salt = Phase.from_asymmetric_unit(
-        "KCl", 225, cubic(6.293), [AtomSite("K", (0, 0, 0)), AtomSite("Cl", (0.5, 0.5, 0.5))]
-    )
-    half = Phase.from_asymmetric_unit(
-        "disordered", 221, cubic(6.293 / 2),
-        [AtomSite("K", (0, 0, 0), 0.5), AtomSite("Cl", (0, 0, 0), 0.5)],
-    )  # fmt: skip
-    found.append(("KCl: 225 against 221 of half the cell", salt, half))
+    for metal, a in (("K", 6.293), ("Na", 5.640)):
+        salt = Phase.from_asymmetric_unit(
+            f"{metal}Cl", 225, cubic(a),
+            [AtomSite(metal, (0, 0, 0)), AtomSite("Cl", (0.5, 0.5, 0.5))],
+        )  # fmt: skip
+        half = Phase.from_asymmetric_unit(
+            "disordered", 221, cubic(a / 2),
+            [AtomSite(metal, (0, 0, 0), 0.5), AtomSite("Cl", (0, 0, 0), 0.5)],
+        )  # fmt: skip
+        found.append((f"{metal}Cl: 225 against 221 of half the cell", salt, half))
     return found
 
 

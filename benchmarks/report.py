@@ -222,7 +222,7 @@ def resolution(report: dict[str, Any]) -> list[str]:
     ]
     for run in report["runs"]:
         names = list(run["rows"][0]["measured"])
-        own = run["trained_with"]
+        own = run["resolution"]
         how = f"patterns blurred by {own:g}°" if own else "patterns as they are"
         rows = [
             [f"{row['angle']:g}°", f"{row['simulated']:.1%}",
@@ -230,7 +230,7 @@ def resolution(report: dict[str, Any]) -> list[str]:
             for row in run["rows"]
         ]  # fmt: skip
         lines += [
-            f"Weights {run['sha256'][:8]}, trained with {how}. {machine(run['made'])}",
+            f"Weights {run['sha256'][:8]}, which read {how}. {machine(run['made'])}",
             "",
             *table(["blur", "held-out structures, simulated", *names], rows),
         ]

@@ -62,7 +62,7 @@ def main() -> None:
         counts = " ".join(f"{v['right']}/{v['n']}" for v in row["measured"].values())
         print(f"{angle:4} {row['simulated']:.3f} {counts}", flush=True)
     if options.json:
-        run = {"sha256": model.card.sha256, "trained_with": own, "rows": rows,
+        run = {"sha256": model.card.sha256, "resolution": own, "rows": rows,
                "made": provenance()}  # fmt: skip
         runs = json.loads(options.json.read_text())["runs"] if options.json.exists() else []
         runs = [*(r for r in runs if r["sha256"] != run["sha256"]), run]
