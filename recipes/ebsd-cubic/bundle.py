@@ -36,8 +36,8 @@ HOW = (
     "blurred by a random angle up to 2.4 degrees) from the weights of the ebsd-cubic before: 70 "
     "minutes (16,792 steps, seed 31) on both stored sets, from the mean of three sets of weights, "
     "those of an older ebsd-cubic (three runs, 2.1 hours, mostly on master patterns with few "
-    "strong beams) and two that started from it (65 minutes each on one core). train.yaml is the recipe "
-    "from scratch; it gives a like network, not the same weights"
+    "strong beams) and two that started from it (65 minutes each on one core). train.yaml is the "
+    "recipe from scratch; it gives a like network, not the same weights"
 )
 
 
