@@ -12,6 +12,7 @@ from .resnet import ResNet
 from .sectornet import SectorNet
 from .spot_indexing import IndexedSpots, index_cubic
 from .spotnet import SpotNet
+from .symmetrynet import SymmetryNet
 from .zoo import check_model, find_model, list_models, load_model, model_folders, show_model
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ResNet",
     "SectorNet",
     "SpotNet",
+    "SymmetryNet",
     "architecture_names",
     "build",
     "check_model",

@@ -15,6 +15,7 @@ from .profilenet import ProfileNet
 from .resnet import LAYERS, ResNet
 from .sectornet import SectorNet
 from .spotnet import SpotNet
+from .symmetrynet import SymmetryNet
 from .xception import Xception
 
 _MAKERS: dict[str, Callable[..., nn.Module]] = {
@@ -25,6 +26,7 @@ _MAKERS: dict[str, Callable[..., nn.Module]] = {
     "profilenet": ProfileNet,
     "sectornet": SectorNet,
     "spotnet": SpotNet,
+    "symmetrynet": SymmetryNet,
     "xception": Xception,
 }
 

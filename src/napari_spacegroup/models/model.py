@@ -26,6 +26,11 @@ from .fusion import fused, versions
 from .parallel import in_pieces
 from .pattern_center import FoundCenter, detector_center, find_pattern_center, square_centers
 from .sectornet import SectorNet
+from .symmetry_center import find_symmetry_center
+from .symmetrynet import SymmetryNet
+
+CENTERED = (SectorNet, SymmetryNet)
+"""Networks that are given the pattern center."""
 
 
 class Model:
@@ -34,8 +39,8 @@ class Model:
     Parameters
     ----------
     network
-        Maps inputs ``(n, 1, rows, columns)`` to logits ``(n, class)``; a
-        :class:`~.sectornet.SectorNet` is given the pattern centers too.
+        Maps inputs ``(n, 1, rows, columns)`` to logits ``(n, class)``; one of ``CENTERED``
+        is given the pattern centers too.
     card
         Its card.
     """
@@ -72,7 +77,7 @@ class Model:
     @property
     def needs_pattern_center(self) -> bool:
         """Return whether the answer depends on where the pattern center is."""
-        return isinstance(self.network, SectorNet)
+        return isinstance(self.network, CENTERED)
 
     def to(self, device: str | torch.device) -> Model:
         """Return the model, moved to a torch device; ``"auto"`` takes a GPU if there is one.
@@ -166,9 +171,9 @@ class Model:
                 calibration=calibration,
             )  # fmt: skip
             centers = None
-            if isinstance(self.network, SectorNet):
+            if self.needs_pattern_center:
                 if pattern_center is None:
-                    centers = find_pattern_center(self.network.indexer, inputs).center[None]
+                    centers = self._searched_center(inputs).center[None]
                 else:
                     rows, columns = patterns.shape[-2:]
                     centers = square_centers(pattern_center, (rows, columns)).to(inputs)
@@ -193,7 +198,7 @@ class Model:
         def work(inputs: Tensor, centers: Tensor | None) -> Tensor:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
             with torch.inference_mode():
-                takes_centers = isinstance(network, SectorNet)
+                takes_centers = isinstance(network, CENTERED)
                 logits = network(inputs, centers) if takes_centers else network(inputs)
                 return torch.softmax(logits.float() / self.card.temperature, dim=-1)
 
@@ -245,17 +250,22 @@ class Model:
         ModelError
             If the network has no orientation search.
         """
-        if not isinstance(self.network, SectorNet):
+        if not self.needs_pattern_center:
             raise ModelError(
                 f"model {self.name!r} ({self.card.architecture}) does not use the pattern center; "
-                "choose a model with the architecture sectornet to find one"
+                "choose a model with the architecture sectornet or symmetrynet to find one"
             )
         shape = patterns.shape[-2:]
         with torch.inference_mode():
             inputs = self.prepare(patterns, static_background=static_background, mask=mask)
             begin = None if start is None else square_centers(start, shape)[0]
-            found = find_pattern_center(self.network.indexer, inputs, begin)
+            found = self._searched_center(inputs, begin)
         return replace(found, center=detector_center(found.center, shape))
+
+    def _searched_center(self, inputs: Tensor, start: Tensor | None = None) -> FoundCenter:
+        if isinstance(self.network, SectorNet):
+            return find_pattern_center(self.network.indexer, inputs, start)
+        return find_symmetry_center(inputs, start)
 
     def save(self, folder: str | Path) -> Path:
         """Write ``card.json`` and ``weights.safetensors`` into a folder.
