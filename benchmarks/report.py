@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from paper_report import paper_runs
 from report_table import machine, table
+from symmetry_report import measured_symmetry, symmetry
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -30,11 +32,11 @@ def load(name: str) -> dict[str, Any] | None:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
-def simulated(report: dict[str, Any]) -> list[str]:
+def simulated(report: dict[str, Any], name: str = "ebsd-cubic") -> list[str]:
     """Return the section on simulated patterns."""
     training = report["training"]
     lines = [
-        "## `ebsd-cubic` on simulated patterns of structures it never saw",
+        f"## `{name}` on simulated patterns of structures it never saw",
         "",
         f"{report['patterns_per_structure']} patterns per structure, seed {report['seed']}; by "
         f"`recipes/ebsd-cubic/bundle.py`. Trained on {training['structures']} structures, last "
@@ -220,7 +222,7 @@ def ablation(report: dict[str, Any]) -> list[str]:
     ]
 
 
-def measured(report: dict[str, Any]) -> list[str]:
+def measured(report: dict[str, Any], name: str = "ebsd-cubic") -> list[str]:
     """Return the section on measured patterns."""
     rows = [
         [row["name"], str(row["truth"]), f"{row['right']} of {row['n']}",
@@ -228,7 +230,7 @@ def measured(report: dict[str, Any]) -> list[str]:
         for row in report["rows"]
     ]  # fmt: skip
     return [
-        "## `ebsd-cubic` on measured patterns",
+        f"## `{name}` on measured patterns",
         "",
         "Nothing measured is trained on. By `benchmarks/measured.py`; sources in the file. "
         + machine(report["made"]),
@@ -374,6 +376,10 @@ def main() -> None:
         ("textbook", textbook),
         ("measured", measured),
         ("resolution", resolution),
+        ("ebsd-m3m", partial(simulated, name="ebsd-m3m")),
+        ("measured_m3m", partial(measured, name="ebsd-m3m")),
+        ("ebsd-symmetry", symmetry),
+        ("measured_symmetry", measured_symmetry),
         ("indexing", indexing),
         ("learning_curve", learning_curve),
         ("made_up_crystals", made_up),

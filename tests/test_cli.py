@@ -29,9 +29,10 @@ class FakeMap:
     scan_name: str = "nickel"
     model_name: str = "ebsd-cubic"
     status: np.ndarray = field(default_factory=lambda: np.zeros((2, 3), np.uint8))
+    finest_level: str = "space_group"
 
     def legend(self, level: str) -> list[SimpleNamespace]:
-        assert level == "space_group"
+        assert level == self.finest_level
         return [ROW]
 
 

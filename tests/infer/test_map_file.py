@@ -18,6 +18,7 @@ FACTS = {
     "model_name": "ebsd-cubic",
     "scan_name": "Ni grün",
     "equivalence_sets": [(229, 221)],
+    "finest_level": "laue_class",
     "provenance": {
         "seed": np.int64(3),
         "spec": {"batch": (1, 2)},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -106,8 +108,6 @@ def test_a_stack_of_another_plugin_changes_nothing(bench):
 
 
 def test_the_map_of_a_scan_brings_its_model_and_the_scan(bench, result):
-    from dataclasses import replace
-
     from napari_spacegroup.plugin.layers import LayerFrame
 
     steel = bench.open(replace(pictures("ebsd", "Steel", result.scan_shape)))
@@ -117,6 +117,20 @@ def test_the_map_of_a_scan_brings_its_model_and_the_scan(bench, result):
     assert bench.state.layer == "quartz"
     assert bench.select(of_steel) == "ebsd-cubic"
     assert bench.state.layer == "Steel"
+
+
+def test_a_map_is_shown_at_the_finest_level_that_its_model_tells_apart(bench, result):
+    from napari_spacegroup.plugin.layers import VIEW_KEY, LayerFrame
+
+    steel = bench.open(replace(pictures("ebsd", "Steel", result.scan_shape)))
+    result.finest_level = "laue_class"
+    presenter = bench.classify.presenter
+    presenter.lay_out_in(result, LayerFrame.of_layer(steel), "Steel")
+    assert bench.state.level == "laue_class"
+    assert presenter.layer.metadata[VIEW_KEY].level == "laue_class"
+    bench.state.level = "crystal_system"  # somebody wants less: that stays
+    presenter.lay_out_in(result, LayerFrame.of_layer(steel), "Steel")
+    assert bench.state.level == "crystal_system"
 
 
 def test_a_job_keeps_its_model_until_it_ends(bench):

@@ -12,6 +12,7 @@ from napari_spacegroup.patterns import FILE_SUFFIXES, PatternScan
 from napari_spacegroup.plugin import overview as overview_module
 from napari_spacegroup.plugin.layers import (
     SCAN_KEY,
+    VIEW_KEY,
     navigation_layer,
     validate_map_layer,
     validate_scan_layer,
@@ -41,6 +42,15 @@ def test_a_saved_map_opens_as_map_layers(result, tmp_path):
         assert validate_map_layer(layer) == []
         assert tuple(layer.scale) == (0.5, 0.25)
     np.testing.assert_array_equal(layers[1].data, result.labels())
+
+
+def test_a_saved_map_opens_at_the_level_that_its_model_tells_apart(result, tmp_path):
+    path = tmp_path / "map.h5"
+    result.finest_level = "crystal_system"
+    result.save(path)
+    layers = [Layer.create(*data) for data in get_reader(str(path))(str(path))]
+    assert [layer.metadata[VIEW_KEY].level for layer in layers] == ["crystal_system"] * 2
+    np.testing.assert_array_equal(layers[1].data, result.labels("crystal_system"))
 
 
 def test_a_foreign_file_is_refused_in_words(tmp_path):

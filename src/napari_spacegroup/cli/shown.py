@@ -55,12 +55,14 @@ def _plain_number(value: Any) -> Any:
 
 
 def print_summary(result: SpaceGroupMap) -> None:
-    """Print the share of each space group."""
+    """Print the share of each space group, or of what else the model tells apart."""
     scan_y, scan_x = result.status.shape
     print(f"{scan_y} x {scan_x} pixels of {result.scan_name}, model {result.model_name}")
-    print(f"{'space group':<14}{'system':<14}{'share':>8}{'confidence':>12}")
-    for row in result.legend("space_group"):
-        name = f"{row.symbol} ({row.label})" if row.label else row.symbol
+    level = result.finest_level
+    print(f"{level.replace('_', ' '):<14}{'system':<14}{'share':>8}{'confidence':>12}")
+    for row in result.legend(level):
+        is_numbered = row.label and level == "space_group"
+        name = f"{row.symbol} ({row.label})" if is_numbered else row.symbol
         print(f"{name:<14}{row.system:<14}{row.share:>8.1%}{row.mean_confidence:>12.2f}")
     if (scan_y, scan_x) == (1, 1):
         print_candidates(result)
@@ -70,7 +72,9 @@ def print_candidates(result: SpaceGroupMap) -> None:
     """Print the likeliest answers for a single pattern, such as a powder profile."""
     from ..infer.candidate import candidates
 
-    for level in ("crystal_system", "bravais_lattice", "space_group"):
+    finest = result.finest_level
+    middle = ("bravais_lattice",) if finest == "space_group" else ()
+    for level in ("crystal_system", *middle, finest):
         found = candidates(result, level=level)
         rows = [f"{c.symbol} ({c.label})" if level == "space_group" else c.symbol for c in found]
         told = ", ".join(f"{row} {c.probability:.1%}" for row, c in zip(rows, found, strict=True))

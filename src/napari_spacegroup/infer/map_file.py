@@ -136,6 +136,7 @@ def _write(result: SpaceGroupMap, store: h5py.File, steady: SteadyFile) -> None:
     group.attrs["scan_name"] = result.scan_name
     group.attrs["model_name"] = result.model_name
     group.attrs["step_unit"] = result.step_unit
+    group.attrs["finest_level"] = result.finest_level
     if result.step is not None:
         group.attrs["step"] = np.asarray(result.step, np.float64)
         group.attrs["step_axes"] = "scan_y, scan_x"
@@ -227,5 +228,6 @@ def _read(store: h5py.File) -> SpaceGroupMap:
         model_name=str(group.attrs["model_name"]),
         scan_name=str(group.attrs["scan_name"]),
         equivalence_sets=json.loads(store["classes"].attrs["equivalence_sets"]),
+        finest_level=str(group.attrs.get("finest_level", "space_group")),
         provenance=json.loads(store["provenance"].asstr()[()]),
     )

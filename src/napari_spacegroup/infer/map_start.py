@@ -16,7 +16,7 @@ from ..jobs import CancelToken, Done, Event, Log, Partial, Progress
 from ..patterns.scan import PatternScan
 from .centers import CenterFinder
 from .journal import Journal, JournalHeader, Record
-from .network import Classifier
+from .network import Classifier, finest_level
 from .pixel_status import status_remarks
 from .provenance import as_plain, map_provenance
 from .spacegroup_map import SpaceGroupMap
@@ -189,6 +189,7 @@ def empty_map(scan: PatternScan, model: Classifier) -> SpaceGroupMap:
         model_name=model.card.name,
         scan_name=scan.name,
         equivalence_sets=model.card.equivalence_sets,
+        finest_level=finest_level(model.card),
     )
 
 

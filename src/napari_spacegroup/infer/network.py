@@ -37,6 +37,11 @@ class ClassifierCard(Protocol):
         ...
 
 
+def finest_level(card: ClassifierCard) -> str:
+    """Return the finest symmetry level that a model tells apart; a card need not say it."""
+    return str(getattr(card, "finest_level", "space_group"))
+
+
 class Classifier(Protocol):
     """What turns patterns into probabilities; :class:`napari_spacegroup.models.Model` is one."""
 

@@ -51,6 +51,8 @@ class SpaceGroupMap:
         What classified what.
     equivalence_sets
         Sets of space groups that the technique can't tell apart, from the model's card.
+    finest_level
+        What the model tells apart, from its card: the level to look at first.
     provenance
         Spec, versions, data fingerprint, checksum of the model: what JSON can hold.
 
@@ -71,6 +73,7 @@ class SpaceGroupMap:
         model_name: str = "",
         scan_name: str = "",
         equivalence_sets: Sequence[Sequence[int]] = (),
+        finest_level: str = "space_group",
         provenance: Mapping[str, Any] | None = None,
     ) -> None:
         self.classes: tuple[int, ...] = tuple(int(number) for number in classes)
@@ -99,6 +102,7 @@ class SpaceGroupMap:
         self.model_name = model_name
         self.scan_name = scan_name
         self.equivalence_sets = tuple(tuple(sorted(map(int, s))) for s in equivalence_sets)
+        self.finest_level = as_level(finest_level)
         self.provenance: dict[str, Any] = as_plain(provenance or {})
 
     @classmethod

@@ -31,6 +31,9 @@ class ModelCard(BaseModel):
         (), description="Groups that physics cannot separate for this technique."
     )
     cannot_separate: tuple[str, ...] = Field((), description="The same in words, with evidence.")
+    finest_level: str = Field(
+        "space_group", description="What it tells apart; finer answers are shared out by a prior."
+    )
     training: dict[str, Any] = Field(
         default_factory=dict, description="Structures, simulator, microscope range, seed, cost."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .pattern_center import FoundCenter
+from .pattern_center import MOST_IMAGES, FoundCenter
 from .symmetry_axes import CHANCE, Screen, evidence
 from .symmetry_fit import (
     COARSE_ANGLE,
@@ -41,7 +41,8 @@ def find_symmetry_center(images: Tensor, start: Tensor | None = None) -> FoundCe
     Parameters
     ----------
     images
-        Prepared patterns, shape ``(n, 1, side, side)``; at most six are used.
+        Prepared patterns, shape ``(n, 1, side, side)``; at most 24 are used,
+        six of them for the search.
     start
         The center that the file states, shape ``(3,)``. It is kept: a crystal of low symmetry
         shows too little to correct it.
@@ -55,7 +56,7 @@ def find_symmetry_center(images: Tensor, start: Tensor | None = None) -> FoundCe
     images = images.float().cpu()
     if start is not None:
         center = start.float().cpu()
-        scores = shown(images[:IMAGES], center)
+        scores = shown(images[:MOST_IMAGES], center)
         return FoundCenter(center, float(scores.mean()), float(scores.mean()), scores)
     grid = torch.tensor(list(itertools.product(GRID_X, GRID_Y, GRID_Z)))
     tried = [_laid(images[:GRID_IMAGES], center) for center in grid]
@@ -63,7 +64,7 @@ def find_symmetry_center(images: Tensor, start: Tensor | None = None) -> FoundCe
     climbed = [_climbed(images[:GRID_IMAGES], tried[k], STEPS[:2]) for k in order[:STARTS]]
     best = max(climbed, key=lambda place: place.evidence)
     best = _climbed(images[:IMAGES], _laid(images[:IMAGES], best.center), STEPS[1:])
-    scores = shown(images[:IMAGES], best.center)
+    scores = shown(images[:MOST_IMAGES], best.center)
     return FoundCenter(best.center, float(scores.mean()), scores=scores)
 
 

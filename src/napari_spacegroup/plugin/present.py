@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..crystal.levels import LEVELS
 from ..errors import SpaceGroupError
 from ..infer import SpaceGroupMap
 from .describe import LEVEL_TITLES
@@ -101,6 +102,10 @@ class MapPresenter:
         viewer = self._viewer()
         if viewer is None:
             return
+        if LEVELS.index(self.state.level) < LEVELS.index(result.finest_level):
+            self._is_binding = True
+            self.state.level = result.finest_level
+            self._is_binding = False
         view = MapView("labels", self.state.level, self.state.threshold, source)
         labels = result.labels(view.level, threshold=view.threshold)
         name = f"{source}: {result.model_name}"

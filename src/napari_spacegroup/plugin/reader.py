@@ -6,6 +6,7 @@ A saved map opens as the layers that the dock made of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -84,10 +85,10 @@ def map_layers(path: Path) -> list[LayerData]:
 
     result = load_map(path)
     name = f"{result.scan_name or path.stem}: {result.model_name}"
-    view = MapView(source=result.scan_name)
+    view = MapView(level=result.finest_level, source=result.scan_name)
     frame = LayerFrame.of_map(result)
     confidence = result.confidence(view.level)
-    hidden = MapView("confidence", source=view.source)
+    hidden = replace(view, kind="confidence")
     return [
         confidence_layer(result, hidden, frame, confidence, f"{name}, confidence"),
         map_layer(result, view, frame, result.labels(view.level), name),

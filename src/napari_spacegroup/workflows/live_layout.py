@@ -7,6 +7,7 @@ from typing import Any
 
 from ..config import FollowSpec
 from ..infer.classifier import Classifier
+from ..infer.network import finest_level
 from ..infer.provenance import map_provenance
 from ..infer.spacegroup_map import SpaceGroupMap
 from ..stream import ScanInfo
@@ -24,6 +25,7 @@ def empty_live_map(
         model_name=model.card.name,
         scan_name=name,
         equivalence_sets=model.card.equivalence_sets,
+        finest_level=finest_level(model.card),
     )
 
 
@@ -59,6 +61,7 @@ def copy_of(result: SpaceGroupMap) -> SpaceGroupMap:
         model_name=result.model_name,
         scan_name=result.scan_name,
         equivalence_sets=result.equivalence_sets,
+        finest_level=result.finest_level,
         provenance=result.provenance,
     )
 
