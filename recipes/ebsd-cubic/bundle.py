@@ -43,7 +43,10 @@ HOW = {
         "core). train.yaml is the recipe from scratch; it gives a like network, not the same "
         "weights"
     ),
-    "ebsd-m3m": "from the weights of ebsd-cubic, by recipes/ebsd-m3m/train.yaml",
+    "ebsd-m3m": (
+        "70 minutes on one core (19,329 steps of 64 patterns, seed 0) from the weights of "
+        "ebsd-cubic, by recipes/ebsd-m3m/train.yaml"
+    ),
 }
 SUMMARIES = {
     "ebsd-cubic": "Six space groups of m-3m from EBSD patterns, 10 to 30 kV.",
