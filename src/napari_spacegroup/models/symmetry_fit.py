@@ -29,17 +29,23 @@ GRID = 64
 """Axes tried along an edge of the square that holds the hemisphere: some 2.3 degrees apart."""
 COARSE_SIDE, FINE_SIDE = 28, 40
 """Points along an edge of the screen that are compared, in the search and in the refinement."""
-COARSE_ANGLE, FINE_ANGLE = 1.6, 0.8
-"""Blur of the pattern in both [degrees]."""
+BLIND_ANGLE, COARSE_ANGLE, FINE_ANGLE = 2.4, 1.8, 1.5
+"""Blur of the pattern [degrees]: while all axes are tried, a grid misses sharper peaks, and in
+the first and second half of a refinement."""
 SEARCH_PART, PART = 0.4, 0.45
 """Of the correlation about the best axis: what another axis must reach to speak for symmetry, in
 the search and at the end. Nearly symmetric crystals reach less, noise lowers all alike."""
 TURN_STEP = 2.0
 """Between the turns about the principal axis that are tried [degrees]."""
-PRINCIPAL_AXES, APART = 8, 10.0
-"""Principal axes that are tried of each Laue class, and how far apart they are [degrees]."""
-REFINED, STEPS, FIRST_STEP = 2, 4, 1.5
-"""Orientations that are refined, in how many steps, and the first of them [degrees]."""
+REFINED_AXES, APART = 22, 6.0
+"""Axes of order two and three that are refined one by one, and how far apart they are [degrees]."""
+PRINCIPAL_AXES = 10
+"""Principal axes that are tried of each Laue class."""
+PAIR_ERROR = 2.5
+"""Of the angle between two axes that were found [degrees]."""
+TRIED, REFINED, STEPS, FIRST_STEP = 60, 5, 4, 1.5
+"""Orientations that are looked at and that are refined, in how many steps, and the first of them
+[degrees]."""
 UNIAXIAL = {"2/m", "4/m", "-3", "6/m"}
 
 
@@ -161,60 +167,159 @@ def fit_laue_classes(image: Tensor, center: Tensor) -> tuple[SymmetryMap, dict[s
     center
         Pattern center, Bruker's convention, shape ``(1, 3)``.
     """
-    coarse = Screen.of(image, center, COARSE_ANGLE, COARSE_SIDE)
-    fine = Screen.of(image, center, FINE_ANGLE, FINE_SIDE)
-    found = map_axes(coarse)
-    fits: dict[str, LaueFit] = {}
-    for laue in ("2/m", "-3"):
-        fits[laue] = refine_fit(coarse, fine, laue, _starts(found, laue, CHANCE), CHANCE, CHANCE)
-    lowest, highest = found.best, max(found.best, *(_best(f) for f in fits.values()))
-    search, enough = (max(CHANCE, part * best)
-                      for part, best in ((SEARCH_PART, lowest), (PART, highest)))  # fmt: skip
+    blind, coarse, fine = (
+        Screen.of(image, center, angle, side)
+        for angle, side in ((BLIND_ANGLE, COARSE_SIDE), (COARSE_ANGLE, COARSE_SIDE),
+                            (FINE_ANGLE, FINE_SIDE))
+    )  # fmt: skip
+    found = map_axes(blind)
+    single = {order: _refined_axes(coarse, fine, found, order) for order in (2, 3)}
+    fits = {laue: _strongest_fit(single[order]) for laue, order in (("2/m", 2), ("-3", 3))}
+    search, enough = (
+        max(CHANCE, part * best)
+        for part, best in ((SEARCH_PART, found.best), (PART, max(map(_best, fits.values()))))
+    )
     for laue in LAUE_CLASSES[1:]:
         if laue in fits:
             fits[laue] = replace(fits[laue], enough=enough)
             continue
-        starts = _starts(found, laue, search)
+        starts = _starts(found, laue, search, single)
         fits[laue] = refine_fit(coarse, fine, laue, starts, search, enough)
     return found, {laue: fits[laue] for laue in LAUE_CLASSES[1:]}
+
+
+def _refined_axes(
+    coarse: Screen, fine: Screen, found: SymmetryMap, order: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the strongest axes of order two or three, refined one by one, the best first.
+
+    Returns
+    -------
+    axes, correlation, share
+        Shapes ``(REFINED_AXES, 3)`` and ``(REFINED_AXES,)``.
+    """
+    axes = _strongest(found.evidence[ORDERS.index(order)], REFINED_AXES)
+    angle = torch.tensor(2 * math.pi / order)
+    step = math.radians(FIRST_STEP)
+    for number in range(STEPS):
+        across = functional.normalize(torch.linalg.cross(axes, _helpers(axes)), dim=-1)
+        up = torch.linalg.cross(axes, across)
+        moves = [torch.zeros_like(axes), across, up, -across, -up]
+        tried = functional.normalize(axes[:, None] + step * torch.stack(moves, 1), dim=-1)
+        screen = coarse if number < STEPS // 2 else fine
+        matrices = turns(tried, angle.expand(tried.shape[:2]))
+        weighed = evidence(*screen.correlate(matrices.flatten(0, 1))).reshape(tried.shape[:2])
+        axes = tried[torch.arange(len(axes)), weighed.argmax(1)]
+        step *= 0.6
+    correlation, share = fine.correlate(turns(axes, angle.expand(len(axes))))
+    ranked = evidence(correlation, share).argsort(descending=True)
+    return axes[ranked], correlation[ranked], share[ranked]
+
+
+def _strongest_fit(single: tuple[Tensor, Tensor, Tensor]) -> LaueFit:
+    """Return the fit of the class that has one axis, the strongest one."""
+    axes, correlation, share = single
+    return LaueFit(_frames(axes[:1], 1)[0], correlation[:1], share[:1])
 
 
 def _best(found: LaueFit) -> float:
     return float(torch.where(found.share > SEEN_WELL, found.correlation, 0.0).max())
 
 
-def _starts(found: SymmetryMap, laue: str, enough: float) -> Tensor:
+def _starts(
+    found: SymmetryMap,
+    laue: str,
+    enough: float,
+    single: dict[int, tuple[Tensor, Tensor, Tensor]],
+) -> Tensor:
     """Return the most promising orientations of a class by the map, shape ``(k, 3, 3)``."""
     axes = symmetry_axes(laue)
     rows = torch.tensor([ORDERS.index(int(n)) for n in axes.orders])
-    of_principal = {int(n) for n, z in zip(axes.orders, axes.directions[:, 2], strict=True)
-                    if z > 0.99}  # fmt: skip
-    weighed = evidence(found.correlation, found.share, enough)
-    total = sum(weighed[ORDERS.index(n)] for n in of_principal)
-    frames = _frames(_strongest(torch.as_tensor(total)), 1 if laue in UNIAXIAL else 0)
+    orders = axes.orders[axes.directions[:, 2] > 0.99]
+    principal = single[3 if 3 in orders.tolist() else 2][0][:PRINCIPAL_AXES]
+    frames = _frames(principal, 1 if laue in UNIAXIAL else 0)
+    frames = torch.cat([frames, *_by_pairs(laue, {n: axes for n, (axes, *_) in single.items()})])
     directions = (frames @ axes.directions.T).mT.contiguous()
     places = _grid_places(directions).reshape(1, 1, -1, 2)
-    maps = weighed.reshape(1, len(ORDERS), GRID, GRID)
+    maps = evidence(found.correlation, found.share, enough).reshape(1, len(ORDERS), GRID, GRID)
     values = functional.grid_sample(maps, places, align_corners=False, padding_mode="border")
     values = values[0, :, 0].reshape(len(ORDERS), len(frames), -1)
     score = values[rows, :, torch.arange(len(rows))].sum(0)
-    return frames[score.topk(min(REFINED, len(score))).indices]
+    return frames[_distinct(directions, score.argsort(descending=True)[:TRIED].tolist())]
 
 
-def _strongest(total: Tensor) -> Tensor:
-    """Return the axes of most evidence that lie apart, shape ``(PRINCIPAL_AXES, 3)``."""
+def _distinct(directions: Tensor, ranked: list[int]) -> list[int]:
+    """Return the first orientations whose axes are not those of an earlier one."""
+    chosen: list[int] = []
+    for k in ranked:
+        # The worst of its axes must lie apart from all axes of each earlier one.
+        worst = (directions[k] @ directions[chosen].mT).abs().amax(-1).amin(-1)
+        if not chosen or float(worst.max()) < math.cos(math.radians(APART)):
+            chosen.append(k)
+        if len(chosen) == REFINED:
+            break
+    return chosen
+
+
+def _by_pairs(laue: str, single: dict[int, Tensor]) -> list[Tensor]:
+    """Return the orientations in which two axes of a class are two that were found."""
+    frames = []
+    for first, second, cosine, basis in _pairs(laue):
+        u, v = (single[n] for n in (first, second))
+        between = u @ v.T
+        near = (between.abs().clamp(max=1).acos() - math.acos(cosine)).abs()
+        i, j = (near < math.radians(PAIR_ERROR)).nonzero(as_tuple=True)
+        sign = torch.where(between[i, j] < 0, -1.0, 1.0)
+        frames.append(_triads(u[i], v[j] * sign[:, None]) @ basis.T)
+    return frames
+
+
+@cache
+def _pairs(laue: str) -> list[tuple[int, int, float, Tensor]]:
+    """Return the kinds of pairs of axes of a class: orders, cosine between them, and a basis.
+
+    An axis of order four or six stands for what it is besides, two or three.
+    """
+    axes = symmetry_axes(laue)
+    kinds: dict[tuple[int, int, int], tuple[int, int, float, Tensor]] = {}
+    plain = axes.orders < 4
+    directions, orders = axes.directions[plain], axes.orders[plain].tolist()
+    for a, first in zip(directions, orders, strict=True):
+        for b, second in zip(directions, orders, strict=True):
+            cosine = float(a @ b)
+            if first > second or abs(cosine) > 0.99:
+                continue
+            b = b if cosine >= 0 else -b
+            key = (first, second, round(math.degrees(math.acos(abs(cosine)))))
+            basis = _triads(a[None], b[None])[0]
+            kinds.setdefault(key, (first, second, abs(cosine), basis))
+    return list(kinds.values())
+
+
+def _triads(first: Tensor, second: Tensor) -> Tensor:
+    """Return bases with the first direction along x and the second in the plane of x and y."""
+    z = functional.normalize(torch.linalg.cross(first, second), dim=-1)
+    return torch.stack([first, torch.linalg.cross(z, first), z], -1)
+
+
+def _strongest(total: Tensor, count: int) -> Tensor:
+    """Return the axes of most evidence that lie apart, shape ``(count, 3)``."""
     axes, left, chosen = _directions(), total.clone(), []
-    for _ in range(PRINCIPAL_AXES):
+    for _ in range(count):
         axis = axes[int(left.argmax())]
         chosen.append(axis)
         left[(axes @ axis).abs() > math.cos(math.radians(APART))] = -torch.inf
     return torch.stack(chosen)
 
 
+def _helpers(axes: Tensor) -> Tensor:
+    """Return directions that are not along the axes, shape ``(n, 3)``."""
+    return torch.eye(3)[(axes[:, 2].abs() < 0.9).long() * 2]
+
+
 def _frames(principal: Tensor, turned: int) -> Tensor:
     """Return orientations with z along axes, in all turns about them, or in so many."""
-    helper = torch.eye(3)[(principal[:, 2].abs() < 0.9).long() * 2]
-    x = functional.normalize(torch.linalg.cross(helper, principal), dim=-1)
+    x = functional.normalize(torch.linalg.cross(_helpers(principal), principal), dim=-1)
     bases = torch.stack([x, torch.linalg.cross(principal, x), principal], -1)
     angles = torch.deg2rad(torch.arange(0, 180, TURN_STEP))[: turned or None]
     z = torch.tensor([0.0, 0, 1]).expand(len(angles), 3)
