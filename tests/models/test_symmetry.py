@@ -122,7 +122,8 @@ def test_a_crystal_without_axes_shows_none() -> None:
     _, fits = fit_laue_classes(pattern_of("-1", random_rotation(4)), CENTER)
     _, symmetric = fit_laue_classes(pattern_of("mmm", random_rotation(4)), CENTER)
     worst = fits["mmm"].correlation[fits["mmm"].share > 0.2].min()
-    assert float(worst) < 0.5 < float(symmetric["mmm"].correlation.min())
+    assert float(symmetric["mmm"].correlation.min()) > 0.85
+    assert float(worst) < 0.6
 
 
 def test_the_wrong_side_of_the_pattern_center_shows_less() -> None:

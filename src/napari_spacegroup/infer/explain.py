@@ -87,7 +87,8 @@ class Explanation:
         Importance in the sector of m-3m and the share of pixels behind it, or None; rows
         follow y / x, columns z / x of directions with x >= y >= z.
     zone_axes, bands
-        On the detector; empty without an orientation.
+        On the detector; empty without an orientation. Of a model that measures symmetry: axes
+        by their order, and the traces of mirror planes.
     """
 
     space_group: int
@@ -141,8 +142,9 @@ def explain_pattern(
     """
     import torch
 
+    from ..models import SymmetryNet
     from ..models.attribution import attribute
-    from ..models.pattern_center import find_pattern_center, square_centers
+    from ..models.pattern_center import square_centers
 
     if space_group is not None and space_group not in model.classes:
         known = ", ".join(map(str, model.classes))
@@ -152,15 +154,19 @@ def explain_pattern(
     inputs = model.prepare(pattern[None], static_background=static_background, mask=mask)
     centers = None
     if model.needs_pattern_center:
-        network: Any = model.network
         if pattern_center is None:
-            centers = find_pattern_center(network.indexer, inputs).center[None]
-        else:
-            centers = square_centers(pattern_center, pattern.shape).to(inputs)
+            pattern_center = np.asarray(
+                model.find_pattern_center(
+                    pattern[None], static_background=static_background, mask=mask
+                ).center
+            )
+        centers = square_centers(pattern_center, pattern.shape).to(inputs)
     probabilities = model.probabilities(inputs, centers)[0].cpu().numpy()
     index = int(probabilities.argmax())
     if space_group is not None:
         index = model.classes.index(space_group)
+    if isinstance(model.network, SymmetryNet) and centers is not None:
+        return _by_symmetry(model, pattern, inputs, centers, probabilities, index)
     found = attribute(model, inputs.clone(), centers, torch.tensor([index]), method)
     rows, columns = pattern.shape
     heat = _on_detector(found.heat[0].cpu().numpy(), (rows, columns)).clip(0)
@@ -177,6 +183,39 @@ def explain_pattern(
     return Explanation(
         model.classes[index], tuple(model.classes), probabilities, pattern, seen, heat, method,
         **explanation,
+    )  # fmt: skip
+
+
+def _by_symmetry(
+    model: Model,
+    pattern: NDArray[Any],
+    inputs: Any,
+    centers: Any,
+    probabilities: NDArray[np.float32],
+    index: int,
+) -> Explanation:
+    """Return the axes of a Laue class on a pattern and where the pattern agrees with itself."""
+    from ..crystal.levels import level_name
+    from .explain_symmetry import shown_symmetry
+
+    rows, columns = pattern.shape
+    group = model.classes[index]
+    shown = shown_symmetry(inputs, centers, level_name(group, "laue_class"))
+    center = np.asarray(centers, dtype=np.float64).reshape(-1, 3)[0]
+    marks, traces = [], []
+    for order, axis in shown.axes:
+        x, y, z = axis if axis[2] > 0 else -axis
+        place = _pixel(x / z, y / z, center, (rows, columns)) if z > 1e-6 else None
+        if place is not None and _is_inside(*place, (rows, columns)):
+            marks.append(Mark(str(order), *place))
+        ends = _clipped(axis, center, (rows, columns)) if order % 2 == 0 else None
+        if ends is not None:
+            traces.append(Trace("m", *ends))
+    return Explanation(
+        group, tuple(model.classes), probabilities, pattern,
+        _on_detector(inputs[0, 0].cpu().numpy(), (rows, columns)),
+        _on_detector(shown.agreement, (rows, columns)).clip(0), "self_symmetry",
+        zone_axes=tuple(marks), bands=tuple(traces),
     )  # fmt: skip
 
 

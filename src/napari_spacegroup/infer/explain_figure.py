@@ -12,13 +12,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from numpy.typing import NDArray
 
-from ..crystal.levels import level_names
+from ..crystal.levels import level_name, level_names
 from .explain import ZONE_AXES, Explanation
 from .figure_file import figure_style, save_figure
 from .sphere import SphereImportance
 from .symbols import as_mathtext
 
 INK, BAND, WARM = "#ffffff", "#ffffff", "inferno"
+
+AXIS_MARKERS = {"2": ("d", 6), "3": ("^", 6), "4": ("s", 5), "6": ("h", 6)}
+"""Of axes of symmetry by their order, as in the International Tables, and the size in points."""
 
 
 def draw_explanation(
@@ -55,14 +58,22 @@ def draw_explanation(
         axes[0].set_title("As the network sees it", loc="left")
         _pattern(axes[1], found)
         _heat(axes[1], found)
-        symbol = as_mathtext(level_names("space_group")[found.space_group - 1])
-        title = f"{symbol} ({found.space_group})"
-        axes[1].set_title(f"What speaks for {title}, {found.probability:.0%}", loc="left")
+        axes[1].set_title(_title(found), loc="left")
         if shown is not None:
             _triangle(axes[2], shown)
             count = "this pattern" if shown.count == 1 else f"mean of {shown.count} patterns"
             axes[2].set_title(f"In crystal directions, {count}", loc="left")
         return save_figure(figure, path, bbox_inches="tight")
+
+
+def _title(found: Explanation) -> str:
+    if found.method != "self_symmetry":
+        symbol = as_mathtext(level_names("space_group")[found.space_group - 1])
+        return f"What speaks for {symbol} ({found.space_group}), {found.probability:.0%}"
+    laue = level_name(found.space_group, "laue_class")
+    shares = zip(found.classes, found.probabilities, strict=True)
+    total = sum(float(p) for g, p in shares if level_name(g, "laue_class") == laue)
+    return f"What falls onto itself in {as_mathtext(laue)}, {total:.0%}"
 
 
 def _pattern(axes: Axes, found: Explanation) -> None:
@@ -83,7 +94,8 @@ def _heat(axes: Axes, found: Explanation) -> None:
         if any(np.hypot(mark.x - x, mark.y - y) < apart for x, y in taken):
             continue
         taken.append((mark.x, mark.y))
-        axes.plot(mark.x, mark.y, "o", markersize=3, mfc="none", mec=INK, mew=0.8)
+        shape, size = AXIS_MARKERS.get(mark.name, ("o", 3))
+        axes.plot(mark.x, mark.y, shape, markersize=size, mfc="none", mec=INK, mew=0.8)
         axes.annotate(
             mark.name, (mark.x, mark.y), (3, 3), textcoords="offset points", color=INK,
             fontsize=6.5,

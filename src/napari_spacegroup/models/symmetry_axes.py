@@ -155,6 +155,25 @@ class Screen:
         parts = [self._correlate(part) for part in maps.split(CHUNK)]
         return torch.cat([c for c, _ in parts]), torch.cat([s for _, s in parts])
 
+    def agreement(self, rotations: Tensor, center: Tensor, side: int) -> Tensor:
+        """Return the product of the pattern and its turned copies, averaged, ``(side, side)``.
+
+        Parameters
+        ----------
+        rotations
+            Shape ``(k, 3, 3)``.
+        center
+            Pattern center, shape ``(1, 3)``.
+        side
+            Pixels along an edge of what is returned.
+        """
+        rays = screen_rays(center, side)[0]
+        value, valid = _look(self.picture, rays @ self.projection.T)
+        turned, seen = _look(self.picture, rays @ (self.projection @ rotations).mT)
+        weight = valid * seen
+        mean = (value * turned * weight).sum(0) / weight.sum(0).clamp_min(0.5)
+        return mean.reshape(side, side)
+
     def _correlate(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         value, valid = _look(self.picture, self.rays @ maps)
         value = value * valid
