@@ -60,15 +60,17 @@ def train(network: SymmetryNet, folder: Path, seed: int) -> dict[str, Any]:
     network.deviation.copy_(features.std(0).clamp_min(1e-3))
     generator = torch.Generator().manual_seed(seed)
     steps = EPOCHS * math.ceil(len(labels) / BATCH)
-    optimiser = torch.optim.AdamW(network.head.parameters(), RATE, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(network.heads.parameters(), RATE, weight_decay=DECAY)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2 * RATE, total_steps=steps)
     best, kept, kept_epoch = math.inf, network.state_dict(), 0
     for epoch in range(EPOCHS):
         network.train()
         for rows in torch.randperm(len(labels), generator=generator).split(BATCH):
             spread = NOISE * torch.randn(len(rows), features.shape[1], generator=generator)
-            logits = network.read(features[rows] + spread * network.deviation)
-            loss = functional.cross_entropy(logits, labels[rows], label_smoothing=SMOOTHING)
+            logits = network.read_each(features[rows] + spread * network.deviation)
+            loss = functional.cross_entropy(
+                logits.flatten(0, 1), labels[rows].repeat(len(logits)), label_smoothing=SMOOTHING
+            ) * len(logits)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -85,9 +87,8 @@ def train(network: SymmetryNet, folder: Path, seed: int) -> dict[str, Any]:
         print(f"epoch {epoch}: training {trained:.3f}, calibration {right:.3f}, {missed:.3f}")
     network.load_state_dict(kept)
     temperature = fitted_temperature(network.read(held).detach(), truth)
-    with torch.no_grad():  # into the weights: below the Laue class nothing is to be flattened
-        network.head[-1].weight /= temperature
-        network.head[-1].bias /= temperature
+    # Here and not on the card: below the Laue class nothing is to be flattened.
+    network.temperature.fill_(temperature)
     return {"patterns": len(labels), "epoch": kept_epoch, "temperature": temperature, "seed": seed}
 
 
@@ -135,11 +136,12 @@ def main() -> None:
     parser.add_argument("--sets", type=Path, required=True)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--dropout", type=float, default=0.3)
+    parser.add_argument("--heads", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     torch.manual_seed(options.seed)
-    shape = {"width": options.width, "dropout": options.dropout}
+    shape = {"width": options.width, "dropout": options.dropout, "heads": options.heads}
     network = build("symmetrynet", len(CLASSES), **shape)
     assert isinstance(network, SymmetryNet)
     shares = np.log(space_group_shares())
@@ -166,7 +168,8 @@ def main() -> None:
         "how": "recipes/ebsd-symmetry: masters.py, pool.py, train.py",
     }
     card = ModelCard(
-        name=NAME, technique="ebsd", classes=CLASSES, architecture="symmetrynet", options=shape,
+        name=NAME, technique="ebsd", finest_level="laue_class", classes=CLASSES,
+        architecture="symmetrynet", options=shape,
         summary="The Laue class of any crystal from the symmetry that an EBSD pattern shows.",
         input=InputContract(shape=(60, 60)), training=training, metrics=metrics,
         cannot_separate=(

@@ -83,7 +83,7 @@ class ScanCenter:
     source
         ``"file"``, ``"file, refined"``, ``"found"``, ``"found one by one"`` or ``"given"``.
     explained
-        Share of the sampled patterns that a cubic crystal explains with it, 0 to 1; NaN for
+        Share of the sampled patterns that the model explains with it, 0 to 1; NaN for
         a given one, which nobody checked.
     shift
         What was added to the centers of the file, shape ``(3,)``; None if they are not used.
@@ -111,8 +111,8 @@ class ScanCenter:
         text = f"{how}: ({x:.3f}, {y:.3f}, {z:.3f}), Bruker's convention"
         if self.explained < EXPLAINED:
             text += (
-                f"; cubic crystals explain only {self.explained:.0%} of the patterns with it: "
-                "few are cubic, or they are too noisy, or the center is wrong"
+                f"; the model explains only {self.explained:.0%} of the patterns with it: few are "
+                "of crystals that it is for, or they are too noisy, or the center is wrong"
             )
         return text
 

@@ -31,30 +31,45 @@ class SymmetryNet(nn.Module):
         Of the two hidden layers.
     dropout
         Share of features dropped while training.
+    heads
+        Networks whose answers are averaged: there are few structures to learn from, and one alone
+        is too sure of itself.
     """
 
     mean: Tensor
     deviation: Tensor
     laue: Tensor
     prior: Tensor
+    temperature: Tensor
 
-    def __init__(self, classes: int, *, width: int = 128, dropout: float = 0.2) -> None:
+    def __init__(
+        self, classes: int, *, width: int = 128, dropout: float = 0.3, heads: int = 8
+    ) -> None:
         super().__init__()
         size = feature_count()
         self.register_buffer("mean", torch.zeros(size))
         self.register_buffer("deviation", torch.ones(size))
         self.register_buffer("laue", torch.zeros(classes, dtype=torch.long))
         self.register_buffer("prior", torch.zeros(classes))
-        self.head = nn.Sequential(
-            nn.Linear(size, width), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout),
-            nn.Linear(width, len(LAUE_CLASSES)),
+        self.register_buffer("temperature", torch.ones(()))
+        self.heads = nn.ModuleList(
+            nn.Sequential(
+                nn.Dropout(dropout / 3), nn.Linear(size, width), nn.ReLU(),
+                nn.Dropout(dropout), nn.Linear(width, width), nn.ReLU(), nn.Dropout(dropout),
+                nn.Linear(width, len(LAUE_CLASSES)),
+            )
+            for _ in range(heads)
         )  # fmt: skip
 
+    def read_each(self, features: Tensor) -> Tensor:
+        """Return logits of the Laue classes from every head, shape ``(head, n, 11)``."""
+        normal = ((features - self.mean) / self.deviation).clamp(-CLIP, CLIP)
+        return torch.stack([head(normal) for head in self.heads])
+
     def read(self, features: Tensor) -> Tensor:
-        """Return logits of the Laue classes, shape ``(n, 11)``."""
-        normal = (features - self.mean) / self.deviation
-        return self.head(normal.clamp(-CLIP, CLIP))  # type: ignore[no-any-return]
+        """Return logits of the Laue classes, of the heads' mean answer, shape ``(n, 11)``."""
+        mean = self.read_each(features).log_softmax(-1).logsumexp(0)
+        return mean / self.temperature
 
     def forward(self, images: Tensor, centers: Tensor) -> Tensor:
         """Return logits, shape ``(n, class)``.
