@@ -69,8 +69,10 @@ def main() -> None:
     options = parser.parse_args()
     model = nsg.load_model(options.model)
     rows = []
+    known: PatternScan | None = None
     for name, truth, scan, mask in scans(options.data) + others(options.data):
-        result = nsg.classify(scan, model)
+        if scan is not known:  # the ferrite map comes twice, with two masks
+            known, result = scan, nsg.classify(scan, model)
         probabilities = np.asarray(result.probabilities).reshape(-1, len(model.classes))
         if mask is not None:
             probabilities = probabilities[mask.ravel()]

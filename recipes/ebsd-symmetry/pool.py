@@ -54,6 +54,7 @@ def main() -> None:
     parser.add_argument("--condition", choices=("clean", "standard", "hard"))
     parser.add_argument("--per-structure", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=float("inf"))
+    parser.add_argument("--appearance", type=float, default=1.0, help="strength of the screen")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -62,7 +63,7 @@ def main() -> None:
     generator = torch.Generator().manual_seed(options.seed)
     contract = InputContract(shape=(60, 60))
     labels_of = np.array([FIRST_GROUPS.index(int(g)) for g in masters.space_groups])
-    spec = TrainSpec(masters=(options.sets,))
+    spec = TrainSpec(masters=(options.sets,), appearance=options.appearance)
     batches = TrainingBatches(
         masters, FIRST_GROUPS, geometry=geometry_range(spec), appearance=appearance_of(spec),
         contract=contract, generator=generator,
