@@ -5,6 +5,7 @@ import pytest
 
 from napari_spacegroup.patterns import PatternScan, from_profiles
 from napari_spacegroup.plugin.describe import (
+    classes_line,
     hover_line,
     level_symbols,
     percent,
@@ -28,6 +29,20 @@ from napari_spacegroup.plugin.describe import (
 )
 def test_percent_never_rounds_up_to_certainty(value, text):
     assert percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("classes", "level", "text"),
+    [
+        ((221, 225), "space_group", "221 225"),
+        (tuple(range(221, 231)), "space_group", "10 groups: 221 222 223 224 225 226 227 228 …"),
+        (tuple(range(1, 231)), "space_group", "all 230 space groups"),
+        (tuple(range(1, 231)), "laue_class", "11 Laue classes"),
+        ((221, 194), "crystal_system", "2 crystal systems"),
+    ],
+)
+def test_a_model_says_what_it_tells_apart(classes, level, text):
+    assert classes_line(classes, level) == text
 
 
 def test_a_pixel_reads_as_the_map_does(result):

@@ -26,6 +26,35 @@ LEVEL_TITLES = {
     "crystal_system": "Crystal system",
 }
 
+PLURALS = {
+    "extinction_group": "extinction groups",
+    "point_group": "point groups",
+    "laue_class": "Laue classes",
+    "bravais_lattice": "Bravais lattices",
+    "crystal_system": "crystal systems",
+}
+
+
+def classes_line(classes: Sequence[int], level: str = "space_group") -> str:
+    """Return what a model tells apart, shortly.
+
+    Parameters
+    ----------
+    classes
+        Space groups of the model.
+    level
+        The finest level that it decides.
+    """
+    if level in PLURALS:
+        from ..crystal.levels import level_name
+
+        count = len({level_name(number, cast("Level", level)) for number in classes})
+        return f"{count} {PLURALS[level]}"
+    if len(classes) == 230:
+        return "all 230 space groups"
+    shown = " ".join(str(number) for number in classes[:8])
+    return shown if len(classes) <= 8 else f"{len(classes)} groups: {shown} …"
+
 
 @dataclass(frozen=True)
 class PixelReading:

@@ -293,14 +293,13 @@ def _inside(pattern: NDArray[Any], scan: PatternScan) -> NDArray[Any]:
 def _model_choice(name: str, title: str = "") -> Choice:
     from ..models import find_model, show_model
     from ..models.zoo import BUNDLED
+    from .describe import classes_line
 
     try:
         card = show_model(name)
     except SpaceGroupError as error:
         return Choice(name, title or name, problem=str(error))
-    shown = " ".join(str(number) for number in card.classes[:8])
-    if len(card.classes) > 8:
-        shown = f"{len(card.classes)} groups: {shown} …"
+    shown = classes_line(card.classes, getattr(card, "finest_level", "space_group"))
     detail = f"{card.technique.upper()}: {shown}"
     is_own = find_model(name).parent != BUNDLED
     return Choice(name, title or name, detail, kind=kind_of_model(card), is_own=is_own)
