@@ -86,7 +86,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     model = nsg.load_model("ebsd-cubic")
     assert isinstance(model.network, SectorNet)
-    masters = MasterSet.load([RECIPE / "sets" / "train.npz", RECIPE / "sets" / "train_more.npz"])
+    masters = MasterSet.load(RECIPE / "sets" / "train.npz")
     held = MasterSet.load(RECIPE / "sets" / "calibration.npz")
     added = {name: MasterSet.load(Path(file)) for name, file in
              (text.split("=", 1) for text in options.add)}  # fmt: skip

@@ -74,7 +74,8 @@ class HeldTypes:
             is_rare = prototype not in masters.COMMON
             is_drawn = is_rare and masters.share_of("p" + prototype, 8) == 0
             is_new = settled(prototype) not in self.trained
-            if masters.side_of(record) == "val" and (is_drawn or is_new):
+            side = masters.side_of(record)
+            if (side == "val" and is_drawn) or (side in ("val", "k18") and is_new):
                 self.held.add(settled(prototype))
         self._alike = {multiplicities(name) for name in self.held}
 
@@ -88,7 +89,7 @@ class HeldTypes:
 
 def trained_types(sets: Path) -> set[str]:
     """Return the structure types of the training sets, as they are and not averaged."""
-    records = MasterSet.load([sets / "train.npz", sets / "train_more.npz"]).records
+    records = MasterSet.load(sets / "train.npz").records
     return {r.prototype for r in records if re.fullmatch(r"\d+(\|(\d+[A-Za-z])+)+", r.prototype)}
 
 
