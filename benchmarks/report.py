@@ -249,7 +249,8 @@ def resolution(report: dict[str, Any]) -> list[str]:
         "By `benchmarks/resolution.py`: the same patterns, blurred by an angle before they are "
         "folded. Master patterns of the training have a point a degree; a far screen shows finer "
         f"lines. {report['patterns_per_structure']} patterns of each held-out structure, condition "
-        "standard, and the measured ones (a third of the ferrite map).",
+        "standard, and the measured ones (a third of the ferrite map). Held-out structures of the "
+        "last weights are of a fine grid, before them of a coarse one: compare within a table.",
         "",
     ]
     for run in report["runs"]:
