@@ -83,8 +83,7 @@ def main() -> None:
     for side, title in SIDES.items():
         both = shared(*(MasterSet.load(f / f"{side}.npz") for f in (options.coarse, options.fine)))
         for grid, masters in zip(("coarse", "fine"), both, strict=True):
-            found = np.quantile(threefold_correlations(masters), [0.1, 0.5, 0.9])
-            low, median, high = found
+            low, median, high = np.quantile(threefold_correlations(masters), [0.1, 0.5, 0.9])
             grids.append({"set": title, "grid": grid, "structures": len(masters),
                           "threefold": {"p10": low, "median": median, "p90": high}})  # fmt: skip
             print(grids[-1])

@@ -4,14 +4,13 @@
         --out recipes/ebsd-symmetry/sets --workers 2
 
 One dynamical master pattern per structure, both hemispheres, at a random beam energy and
-Debye-Waller factor. The grid is finer than what is kept, 1.25 degrees: narrow lines sampled at
-points 1.6 degrees apart came back as noise that no axis but those of the grid shares, so that
-three-fold axes of cubic crystals correlated 0.7 on the sphere. For training, electrons come from
-a random mean depth, which is cheaper than a Monte Carlo run and broadens the lines. Of each Laue
-class and Bravais lattice prototypes are taken in turn, each once before any comes again, small
-cells only; one prototype in four is held out whole, a third of these to calibrate. Structures
-that are nearly of a higher space group (``sg_loose``) are left out.
-The tasks are interleaved, so that a run can be stopped at any time, and goes on where it
+Debye-Waller factor. The grid is finer than what is kept, 1.25 degrees: lines finer than the grid
+come back as noise that only the axes of the grid share (``benchmarks/aliasing.py``). For
+training, electrons come from a random mean depth, which is cheaper than a Monte Carlo run and
+broadens the lines. Of each Laue class and Bravais lattice prototypes are taken in turn, each once
+before any comes again, small cells only; one prototype in four is held out whole, a third of
+these to calibrate. Structures that are nearly of a higher space group (``sg_loose``) are left
+out. The tasks are interleaved, so that a run can be stopped at any time, and goes on where it
 was.
 """
 
